@@ -1,0 +1,51 @@
+// Command fovea runs notebooks whose values live, and the recipes of deep convolutional networks.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// commands is filled by the init function of each command's file.
+var commands []func() *cobra.Command
+
+func main() {
+	root := &cobra.Command{
+		Use:   "fovea",
+		Short: "A Go notebook kernel whose values live, and recipes of deep convolutional networks",
+		Long: `Fovea runs Go notebooks cell by cell with every value alive in between, on XLA,
+and reproduces the experiments of papers on deep convolutional networks.
+
+  fovea run notebooks/quickstart.ipynb   run a notebook without Jupyter
+  fovea lab                              open JupyterLab with the Fovea kernel
+  fovea list                             the recipes, one line each
+  fovea reproduce vgg                    run a paper's claim as a small experiment
+  fovea doctor                           what the program found on this machine`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	for _, command := range commands {
+		root.AddCommand(command())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := root.ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "fovea:", err)
+		os.Exit(exitCode(err))
+	}
+}
+
+// exitCode is 130 for what the user interrupted, as shells have it, and 1 for any other failure.
+func exitCode(err error) int {
+	if errors.Is(err, context.Canceled) {
+		return 130
+	}
+	return 1
+}
