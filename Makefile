@@ -1,0 +1,65 @@
+# Fovea: `make demo` shows it, `make test` checks it. `make help` lists the rest.
+
+# The kernel compiles cells against packages of one toolchain, so everything here is built with that one.
+# Go fetches it where another is installed; naming it overrides GOTOOLCHAIN=local.
+export GOTOOLCHAIN := go1.26.8
+export CGO_ENABLED := 1
+FOVEA  := build/fovea
+VENV   := build/jupyter
+OUT    ?= build/demo
+
+.PHONY: help all build setup demo lab test bench claims generate jupyter-env clean
+
+help:
+	@echo 'make demo      run the quick start notebook and write its page to $(OUT)'
+	@echo 'make test      every check, set-up included'
+	@echo 'make lab       open the quick start in JupyterLab (installs Jupyter privately when there is none)'
+	@echo 'make setup     build the command and install XLA, nothing else'
+	@echo 'make bench     measure a training step against plain GoMLX'
+	@echo 'make claims    reproduce every recipe'"'"'s small claim (long)'
+	@echo 'make generate  write generated tables and imports again'
+	@echo 'make clean     remove build/'
+
+all: build
+
+build: $(FOVEA)
+
+# The go command knows what changed: always ask it.
+.PHONY: $(FOVEA)
+$(FOVEA):
+	@command -v go >/dev/null || { echo 'fovea needs Go 1.21 or newer in PATH: https://go.dev/dl'; exit 1; }
+	@command -v gcc >/dev/null || { echo 'fovea needs gcc in PATH (on Debian: apt-get install gcc g++)'; exit 1; }
+	@mkdir -p build
+	go build -o $(FOVEA) ./cmd/fovea
+
+setup: build
+	$(FOVEA) doctor --install
+
+demo: setup
+	$(FOVEA) run notebooks/quickstart.ipynb --html -o $(OUT)
+
+lab: setup
+	$(FOVEA) lab notebooks/quickstart.ipynb
+
+test:
+	@.ci/test
+
+bench: setup
+	go run ./internal/bench -o build/bench.json
+
+claims: setup
+	$(FOVEA) reproduce --all --scale small
+
+generate:
+	go generate ./recipes
+
+# What the tests that speak to the kernel from Python need, kept apart from the user's Python.
+jupyter-env: $(VENV)/ready
+$(VENV)/ready: kernel/conformance/requirements.txt
+	rm -rf $(VENV)
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r kernel/conformance/requirements.txt
+	@touch $@
+
+clean:
+	rm -rf build
