@@ -229,6 +229,6 @@ var (
 func withoutTags(s string) string {
 	s = hidden.ReplaceAllString(s, "")
 	s = breaks.ReplaceAllString(s, "\n")
-	s = html.UnescapeString(tags.ReplaceAllString(s, ""))
+	s = strings.ReplaceAll(html.UnescapeString(tags.ReplaceAllString(s, "")), "\u00a0", " ")
 	return strings.TrimSpace(blank.ReplaceAllString(s, "\n"))
 }

@@ -26,6 +26,7 @@ func format(v any) string {
 
 type formatter struct {
 	budget int // characters that may still be written: depth and width alone allow an exponential tree
+	indent int // levels of lists around the value; pointers add depth, but no level
 }
 
 func (f *formatter) value(v reflect.Value, depth int, typed bool) string {
@@ -68,10 +69,12 @@ func (f *formatter) form(v reflect.Value, depth int, typed bool) string {
 		return f.value(v.Elem(), depth+1, true)
 	case reflect.Struct:
 		var parts []string
+		f.indent++
 		for i := range v.NumField() {
 			parts = append(parts, v.Type().Field(i).Name+": "+f.value(v.Field(i), depth+1, false))
 		}
-		return join(v.Type().String()+"{", parts, "}", ", ", depth)
+		f.indent--
+		return join(v.Type().String()+"{", parts, "}", ", ", f.indent)
 	case reflect.Slice, reflect.Array:
 		if v.Kind() == reflect.Slice && v.IsNil() {
 			return "nil"
@@ -103,6 +106,7 @@ func (f *formatter) list(v reflect.Value, depth int, name string) string {
 	}
 	elementTyped := v.Type().Elem().Kind() == reflect.Interface
 	var parts []string
+	f.indent++
 	for i := range n {
 		if n > maxElements && i >= maxElements-10 && i < n-10 {
 			if i == maxElements-10 {
@@ -116,13 +120,15 @@ func (f *formatter) list(v reflect.Value, depth int, name string) string {
 			break
 		}
 	}
-	return join(name+"[", parts, "]", " ", depth)
+	f.indent--
+	return join(name+"[", parts, "]", " ", f.indent)
 }
 
 func (f *formatter) mapping(v reflect.Value, depth int, name string) string {
 	keys := v.MapKeys()
 	slices.SortFunc(keys, compareKeys)
 	var parts []string
+	f.indent++
 	for i, key := range keys {
 		if i == maxElements || f.budget <= 0 {
 			parts = append(parts, fmt.Sprintf("… (%d more)", len(keys)-i))
@@ -130,7 +136,8 @@ func (f *formatter) mapping(v reflect.Value, depth int, name string) string {
 		}
 		parts = append(parts, f.value(key, depth+1, false)+": "+f.value(v.MapIndex(key), depth+1, false))
 	}
-	return join(name+"{", parts, "}", ", ", depth)
+	f.indent--
+	return join(name+"{", parts, "}", ", ", f.indent)
 }
 
 func compareKeys(a, b reflect.Value) int {
@@ -177,12 +184,12 @@ func cut(s string) string {
 }
 
 // join puts the parts on one line when they fit, else on lines of their own; short parts, such as numbers, share lines.
-func join(open string, parts []string, end, separator string, depth int) string {
+func join(open string, parts []string, end, separator string, level int) string {
 	line := open + strings.Join(parts, separator) + end
 	if utf8.RuneCountInString(line) <= lineWidth && !strings.Contains(line, "\n") {
 		return line
 	}
-	indent := strings.Repeat("  ", depth+1)
+	indent := strings.Repeat("  ", level+1)
 	var out strings.Builder
 	out.WriteString(open)
 	column := lineWidth

@@ -79,6 +79,12 @@ func (p *Progress) Done() {
 // done. The bar appears with the first call and ends when done reaches total; a call with a smaller done then starts a
 // new bar, for the next phase.
 func ProgressFunc(label string) func(done, total int, note string) {
+	return progressFunc(func(total int) *Progress {
+		return newProgress(label, total, drawing(), time.Now)
+	})
+}
+
+func progressFunc(begin func(total int) *Progress) func(done, total int, note string) {
 	var mu sync.Mutex
 	var p *Progress
 	return func(done, total int, note string) {
@@ -93,7 +99,7 @@ func ProgressFunc(label string) func(done, total int, note string) {
 			}
 		}
 		if p == nil {
-			p = newProgress(label, total, drawing(), time.Now)
+			p = begin(total)
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
