@@ -1,0 +1,62 @@
+// Package message holds what a session and its worker say to each other: JSON values on two pipes.
+package message
+
+// File descriptors of the worker, beside the standard ones.
+const (
+	RequestFD    = 3
+	ResponseFD   = 4
+	DisplayFD    = 5 // see kernel/display
+	DisplayAckFD = 6
+)
+
+// Operations of a Request.
+const (
+	Load      = "load"      // map a library and run its initialisers
+	Run       = "run"       // the same, then run the cell that it holds
+	Interrupt = "interrupt" // stop the cell ID; has no response
+)
+
+// A Request asks the worker for one thing.
+type Request struct {
+	Op   string
+	ID   int    // of the cell
+	Path string // of the library
+	Name string // of its package
+	Cell int    // the cell's number in the notebook, for messages
+}
+
+// Ways in which a cell can end.
+const (
+	Done        = ""
+	Panicked    = "panic"
+	Interrupted = "interrupted"
+	Exited      = "exit"
+	Goexit      = "goexit"
+)
+
+// A Response tells how a Request went. The first one, with ID Ready, says that the worker has started.
+type Response struct {
+	ID       int
+	Error    string // the library could not be loaded
+	Ended    string // Run: one of the constants above
+	Text     string // the panic's value
+	ExitCode int
+	Frames   []Frame // where it panicked, innermost first
+	Stopped  bool    // Run: an interrupt came while the cell ran
+	Left     bool    // Run: the interrupted cell waits for something for ever; its goroutine was left behind
+	Result   []byte  // Run: value of the last expression, a frame of kernel/display
+
+	LoadMicros, RunMicros int64
+	Memory                int64 // resident bytes
+	Goroutines            int
+}
+
+// Ready is the ID of a worker's first response.
+const Ready = -1
+
+// A Frame is one call of a stack.
+type Frame struct {
+	Function string // with its package path
+	File     string // In[7] for cell code
+	Line     int
+}

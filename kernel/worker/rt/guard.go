@@ -1,0 +1,87 @@
+package rt
+
+import (
+	"fmt"
+	"log"
+	"os"
+	"reflect"
+	"strings"
+)
+
+// Cell code starts goroutines through Guard or with a deferred Recover, since a panic that nobody recovers would end the
+// worker and with it all values. Goroutines that libraries start are not covered.
+
+// Recover is deferred in the function literals that cell code starts as goroutines.
+func Recover() {
+	if e := recover(); e != nil {
+		report(e)
+	}
+}
+
+// Guard returns f, of any function type, with its panics reported instead of raised.
+// The go statement evaluates Guard(f) and the arguments as it would evaluate f and the arguments.
+func Guard[F any](f F) F {
+	v := reflect.ValueOf(f)
+	t := v.Type()
+	if v.IsNil() {
+		return f // calling it panics as it should, in the new goroutine
+	}
+	return reflect.MakeFunc(t, func(arguments []reflect.Value) (results []reflect.Value) {
+		defer func() {
+			if e := recover(); e != nil {
+				report(e)
+				results = make([]reflect.Value, t.NumOut())
+				for i := range results {
+					results[i] = reflect.Zero(t.Out(i))
+				}
+			}
+		}()
+		if t.IsVariadic() {
+			return v.CallSlice(arguments)
+		}
+		return v.Call(arguments)
+	}).Interface().(F)
+}
+
+func report(e any) {
+	switch e := e.(type) {
+	case interrupted:
+		return
+	case exit:
+		fmt.Fprintf(os.Stderr, "os.Exit(%d) was called in a goroutine: the goroutine ends, the kernel goes on\n", int(e))
+		return
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "panic in a goroutine: %s\n", panicText(e))
+	for _, f := range frames() {
+		if IsCell(f) {
+			fmt.Fprintf(&b, "\t%s:%d in %s\n", f.File, f.Line, f.Function[strings.LastIndexByte(f.Function, '/')+1:])
+		}
+	}
+	os.Stderr.WriteString(b.String()) // one write, so that two reports do not mix
+}
+
+// exit is the panic value that stands for os.Exit.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("os.Exit(%d)", int(e)) }
+
+// Exit is os.Exit in cell code: it ends the cell, not the process that holds the values. Unlike os.Exit it runs
+// deferred calls on its way.
+func Exit(code int) { panic(exit(code)) }
+
+// Fatal, Fatalf and Fatalln are log's in cell code.
+func Fatal(v ...any) {
+	log.Output(2, fmt.Sprint(v...))
+	Exit(1)
+}
+
+func Fatalf(format string, v ...any) {
+	log.Output(2, fmt.Sprintf(format, v...))
+	Exit(1)
+}
+
+func Fatalln(v ...any) {
+	log.Output(2, fmt.Sprintln(v...))
+	Exit(1)
+}
