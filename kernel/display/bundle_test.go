@@ -52,7 +52,7 @@ func TestBundleOf(t *testing.T) {
 		{"long slice", long, "[]float64 (1000000) [\n  0 0 0…"},
 		{"nested map", map[string][]int{"b": {2}, "a": nil}, `map[string][]int{"a": nil, "b": [2]}`},
 		{"any", map[string]any{"x": 1, "y": []any{"z"}}, `map[string]interface {}{"x": 1, "y": ["z"]}`},
-		{"struct", hiddenFields{at: 3}, "display.hiddenFields{at: 3, img: nil}"},
+		{"struct", hiddenFields{at: 3, img: nil}, "display.hiddenFields{at: 3, img: nil}"},
 		{"cycle", ring, "&display.loop{\n  Name: \"a\",\n  Next: &display.loop{Name: \"a\", Next: &…"},
 		{"nested stringer", []time.Duration{time.Second}, "[]time.Duration (1) [1s]"},
 		{"func", strings.ToUpper, "<func(string) string>"},

@@ -79,7 +79,7 @@ func (f *formatter) form(v reflect.Value, depth int, typed bool) string {
 		if v.Kind() == reflect.Slice && v.IsNil() {
 			return "nil"
 		}
-		return f.list(v, depth, name)
+		return f.list(v, depth)
 	case reflect.Map:
 		if v.IsNil() {
 			return "nil"
@@ -97,12 +97,10 @@ func (f *formatter) form(v reflect.Value, depth int, typed bool) string {
 	}
 }
 
-func (f *formatter) list(v reflect.Value, depth int, name string) string {
-	n := v.Len()
+func (f *formatter) list(v reflect.Value, depth int) string {
+	n, name := v.Len(), ""
 	if depth == 0 || n > maxElements {
 		name = fmt.Sprintf("%s (%d) ", v.Type(), n)
-	} else {
-		name = ""
 	}
 	elementTyped := v.Type().Elem().Kind() == reflect.Interface
 	var parts []string
