@@ -1,0 +1,150 @@
+package layers
+
+import (
+	"slices"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/model/initializer"
+	. "github.com/gomlx/gomlx/support/exceptions"
+)
+
+// ConvOptions configures Conv. Only Filters must be set.
+type ConvOptions struct {
+	Filters  int     // output channels
+	Size     int     // window along every spatial axis; 0: 3
+	Sizes    []int   // window along each spatial axis, instead of Size: {1, 7}
+	Stride   int     // 0: 1
+	Strides  []int   // along each spatial axis, instead of Stride
+	Pad      Padding // unset: Same
+	Dilation int     // distance between the window's taps; 0: 1
+	Groups   int     // independent groups of channels; 0: 1; the input's channels: depthwise
+	NoBias   bool
+}
+
+// Conv is a convolution (in fact a cross-correlation, as everywhere in the field) with a bias.
+//
+// x [B H W C] → [B H' W' Filters], H' = ⌊(H + pad − (Size−1)·Dilation − 1) / Stride⌋ + 1.
+//
+// Variables: "weights" [Size Size C/Groups Filters] and "biases" [Filters]. Weights start from the initialiser of the
+// scope, which is He's normal one unless s.WithInitializer said otherwise (He et al. 2015, eq. 10, fan-in); biases
+// start at zero always.
+//
+// Groups: output channel f sees the input channels of group ⌊f·Groups/Filters⌋ only. With as many groups as channels
+// the convolution is depthwise and is computed as shifted multiply-adds, since the gradient of a grouped convolution
+// costs two convolutions a group.
+//
+// It panics if x has not three to five axes, Groups divides neither channels nor Filters, or the window does not fit.
+func Conv(s *model.Scope, x *graph.Node, o ConvOptions) *graph.Node {
+	const layer = "layers.Conv"
+	n := spatialAxes(layer, x)
+	if o.Filters < 1 {
+		Panicf("%s in scope %q: Filters is %d, want the number of output channels", layer, s.Scope(), o.Filters)
+	}
+	channels, groups := x.Shape().Dimensions[n+1], max(o.Groups, 1)
+	if channels%groups != 0 || o.Filters%groups != 0 {
+		Panicf("%s in scope %q: %d groups must divide both the %d input channels and the %d filters",
+			layer, s.Scope(), groups, channels, o.Filters)
+	}
+	sizes := perAxis(layer, "size", o.Size, o.Sizes, 3, n)
+	kernelShape := append(slices.Clone(sizes), channels/groups, o.Filters)
+	kernel := variable(s, x, "weights", nil, kernelShape...)
+	y := Convolution(x, kernel, o)
+	if !o.NoBias {
+		y = addLast(y, variable(s, x, "biases", initializer.Zero, o.Filters))
+	}
+	return y
+}
+
+// Convolution is Conv without variables: the kernel may be any node, such as one that another network computes, a
+// masked or a quantised one.
+//
+// x [B H W C], kernel [h w C/Groups K] → [B H' W' K]. Of the options, Filters, Size, Sizes and NoBias are ignored: the
+// kernel's shape says it.
+func Convolution(x, kernel *graph.Node, o ConvOptions) *graph.Node {
+	const layer = "layers.Convolution"
+	n := spatialAxes(layer, x)
+	if kernel.Rank() != x.Rank() {
+		Panicf("%s: kernel %s for an input %s: want [spatial axes…, C/Groups, K]", layer, kernel.Shape(), x.Shape())
+	}
+	dims := x.Shape().Dimensions
+	channels, groups := dims[n+1], max(o.Groups, 1)
+	sizes := kernel.Shape().Dimensions[:n]
+	strides := perAxis(layer, "stride", o.Stride, o.Strides, 1, n)
+	dilations := perAxis(layer, "dilation", o.Dilation, nil, 1, n)
+	pads := o.Pad.or(Same).resolve(layer, dims[1:n+1], sizes, strides, dilations)
+	if groups > 1 && groups == channels {
+		return depthwise(x, kernel, strides, dilations, pads)
+	}
+
+	// GoMLX computes stride or dilation, not both: such a convolution is computed everywhere and then thinned out.
+	strided, dilated := !allOnes(strides), !allOnes(dilations)
+	conv := graph.Convolve(x, kernel).PaddingPerDim(pads).ChannelGroupCount(groups)
+	if dilated {
+		conv.DilationPerAxis(dilations...)
+	} else if strided {
+		// Left unset where it is 1: the gradient of a convolution that has strides is input-dilated, whose own
+		// gradient GoMLX lacks, so second derivatives would stop here.
+		conv.StridePerAxis(strides...)
+	}
+	y := conv.Done()
+	if strided && dilated {
+		axes := []graph.SliceAxisSpec{graph.AxisRange()}
+		for _, stride := range strides {
+			axes = append(axes, graph.AxisRange().Stride(stride))
+		}
+		y = graph.Slice(y, append(axes, graph.AxisRange())...)
+	}
+	return y
+}
+
+// depthwise convolves each channel with its own windows: x [B H W C], kernel [h w 1 C·m] → [B H' W' C·m], where output
+// channel c·m+j comes from input channel c.
+//
+// One shifted copy of x is weighted and added for each tap of the window, which compilers fuse into a single pass.
+func depthwise(x, kernel *graph.Node, strides, dilations []int, pads [][2]int) *graph.Node {
+	n := len(strides)
+	channels, filters := x.Shape().Dimensions[n+1], kernel.Shape().Dimensions[n+1]
+	multiplier := filters / channels
+	sizes := kernel.Shape().Dimensions[:n]
+	kernel = graph.Reshape(kernel, -1, channels, multiplier) // [taps C m]
+	x = padSpace(x, graph.ScalarZero(x.Graph(), x.DType()), pads)
+	tap := 0
+	var sum *graph.Node
+	for shifted := range windows(x, sizes, strides, dilations) { // [B H' W' C]
+		weight := graph.Slice(kernel, graph.AxisElem(tap), graph.AxisRange(), graph.AxisRange())
+		if multiplier > 1 {
+			shifted = graph.InsertAxes(shifted, -1)              // [B H' W' C 1]
+			weight = graph.Reshape(weight, channels, multiplier) // [C m]
+		} else {
+			weight = graph.Reshape(weight, channels) // [C]
+		}
+		term := graph.Mul(shifted, graph.ExpandLeftToRank(weight, shifted.Rank()))
+		if sum == nil {
+			sum = term
+		} else {
+			sum = graph.Add(sum, term)
+		}
+		tap++
+	}
+	if multiplier > 1 {
+		dims := sum.Shape().Dimensions
+		sum = graph.Reshape(sum, append(slices.Clone(dims[:n+1]), filters)...) // [B H' W' C·m]
+	}
+	return noteMACs(sum, int64(sum.Shape().Size())*int64(tap))
+}
+
+// spatialAxes is the number of axes between the batch and the channels.
+func spatialAxes(layer string, x *graph.Node) int {
+	if x.Rank() < 3 || x.Rank() > 5 {
+		Panicf("%s: input %s: want [B T C], [B H W C] or [B D H W C]", layer, x.Shape())
+	}
+	return x.Rank() - 2
+}
+
+func allOnes(values []int) bool {
+	return !slices.ContainsFunc(values, func(v int) bool { return v != 1 })
+}
+
+// addLast adds a value for each channel: x [… C] + v [C].
+func addLast(x, v *graph.Node) *graph.Node { return graph.Add(x, graph.ExpandLeftToRank(v, x.Rank())) }

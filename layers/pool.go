@@ -1,0 +1,84 @@
+package layers
+
+import (
+	"github.com/gomlx/gomlx/core/graph"
+)
+
+// PoolOptions configures MaxPool and MeanPool. The zero value halves an image.
+type PoolOptions struct {
+	Size          int     // window along every spatial axis; 0: 2
+	Sizes         []int   // window along each spatial axis, instead of Size
+	Stride        int     // 0: the window's size
+	Strides       []int   // along each spatial axis, instead of Stride
+	Pad           Padding // unset: Valid
+	IgnorePadding bool    // MeanPool divides by the number of values that lie inside the input, not by the window's size
+}
+
+func (o PoolOptions) resolve(layer string, x *graph.Node) (sizes, strides []int, pads [][2]int) {
+	n := spatialAxes(layer, x)
+	sizes = perAxis(layer, "size", o.Size, o.Sizes, 2, n)
+	if o.Stride == 0 && o.Strides == nil {
+		strides = sizes
+	} else {
+		strides = perAxis(layer, "stride", o.Stride, o.Strides, 1, n)
+	}
+	ones := perAxis(layer, "dilation", 1, nil, 1, n)
+	return sizes, strides, o.Pad.or(Valid).resolve(layer, x.Shape().Dimensions[1:n+1], sizes, strides, ones)
+}
+
+// MaxPool takes the largest value of each window. x [B H W C] → [B H' W' C]; padding never wins. Of equal values the
+// first one, row by row, gets the gradient, as in PyTorch.
+//
+// It is computed as comparisons of shifted copies of x, which compilers fuse: GoMLX's own has a gradient that XLA runs
+// on one thread (select-and-scatter), and no second derivative.
+func MaxPool(x *graph.Node, o PoolOptions) *graph.Node {
+	sizes, strides, pads := o.resolve("layers.MaxPool", x)
+	x = padSpace(x, graph.Infinity(x.Graph(), x.DType(), -1), pads)
+	var largest *graph.Node
+	for shifted := range windows(x, sizes, strides, nil) {
+		if largest == nil {
+			largest = shifted
+		} else {
+			largest = graph.Where(graph.GreaterOrEqual(largest, shifted), largest, shifted)
+		}
+	}
+	return largest
+}
+
+// MeanPool takes the mean of each window. x [B H W C] → [B H' W' C]. Padding counts as zeros, as in PyTorch, unless
+// IgnorePadding is set, which is what TensorFlow does.
+func MeanPool(x *graph.Node, o PoolOptions) *graph.Node {
+	sizes, strides, pads := o.resolve("layers.MeanPool", x)
+	sum := func(x *graph.Node) *graph.Node {
+		x = padSpace(x, graph.ScalarZero(x.Graph(), x.DType()), pads)
+		var total *graph.Node
+		for shifted := range windows(x, sizes, strides, nil) {
+			if total == nil {
+				total = shifted
+			} else {
+				total = graph.Add(total, shifted)
+			}
+		}
+		return total
+	}
+	if o.IgnorePadding {
+		ones := x.Shape().Clone()
+		ones.Dimensions[0], ones.Dimensions[ones.Rank()-1] = 1, 1
+		return graph.Div(sum(x), sum(graph.Ones(x.Graph(), ones)))
+	}
+	area := 1
+	for _, size := range sizes {
+		area *= size
+	}
+	return graph.MulScalar(sum(x), 1/float64(area))
+}
+
+// GlobalMeanPool takes the mean over space: x [B H W C] → [B C].
+func GlobalMeanPool(x *graph.Node) *graph.Node {
+	n := spatialAxes("layers.GlobalMeanPool", x)
+	axes := make([]int, n)
+	for i := range axes {
+		axes[i] = i + 1
+	}
+	return graph.ReduceMean(x, axes...)
+}
