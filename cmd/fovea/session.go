@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"fovea/internal/home"
+	"fovea/kernel/session"
+)
+
+// cellPackages are what the cells of Fovea's notebooks commonly import. The host library holds them from the start, so
+// that no cell waits for one of them to be built.
+var cellPackages = []string{
+	"fovea/kernel/display",
+}
+
+// openSession opens a session for a notebook in the folder dir: cells can import Fovea and all that it requires, files
+// are found relative to dir, and GoMLX in a cell computes on the backend that Resolve finds on this machine. Nothing is
+// installed. log gets a line for each step that takes long.
+func openSession(ctx context.Context, dir string, log io.Writer) (*session.Session, error) {
+	options, _, err := sessionOptions(ctx, dir, log)
+	if err != nil {
+		return nil, err
+	}
+	return session.Open(ctx, options)
+}
+
+// sessionOptions is the set-up behind openSession. warning, unless empty, is a line that the user should see.
+func sessionOptions(ctx context.Context, dir string, log io.Writer) (o session.Options, warning string, err error) {
+	root, err := home.Root()
+	if err != nil {
+		return o, "", err
+	}
+	module, err := home.Cache("module")
+	if err != nil {
+		return o, "", err
+	}
+	if err := session.Module(module, root); err != nil {
+		return o, "", fmt.Errorf("the module of the cells in %s: %w", module, err)
+	}
+	return session.Options{
+		ModuleDir: module,
+		Packages:  append(session.StandardPackages(), cellPackages...),
+		Dir:       dir,
+		Log:       log,
+	}, "", nil
+}

@@ -1,0 +1,62 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+)
+
+// A Connection is the content of a connection file: how a client reaches a kernel, and the key that both share.
+type Connection struct {
+	Transport string `json:"transport"`
+	IP        string `json:"ip"`
+	Shell     int    `json:"shell_port"`
+	IOPub     int    `json:"iopub_port"`
+	Stdin     int    `json:"stdin_port"`
+	Control   int    `json:"control_port"`
+	Heartbeat int    `json:"hb_port"`
+	Key       string `json:"key"`
+	Scheme    string `json:"signature_scheme"`
+	Kernel    string `json:"kernel_name,omitempty"`
+}
+
+// ReadConnection reads a connection file. It refuses one that other users can read or change, since who has the key can
+// run code here.
+func ReadConnection(path string) (*Connection, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("connection file: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // read only
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("connection file: %w", err)
+	}
+	if err := checkOwner(path, info); err != nil {
+		return nil, err
+	}
+	c := &Connection{Transport: "tcp", IP: "127.0.0.1", Scheme: "hmac-sha256"}
+	if err := json.NewDecoder(f).Decode(c); err != nil {
+		return nil, fmt.Errorf("connection file %s: %w", path, err)
+	}
+	for name, port := range map[string]int{"shell_port": c.Shell, "iopub_port": c.IOPub, "stdin_port": c.Stdin, "control_port": c.Control, "hb_port": c.Heartbeat} {
+		if port < 0 || port > 65535 {
+			return nil, fmt.Errorf("connection file %s: %s is %d", path, name, port)
+		}
+	}
+	return c, nil
+}
+
+func checkOwner(path string, info os.FileInfo) error {
+	// Windows has no such modes; the file lies in the user's own folder there.
+	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
+		return fmt.Errorf("connection file %s can be used by other users (mode %04o), who could then run code as you: chmod 600 %[1]s", path, mode)
+	}
+	return nil
+}
+
+// Endpoint is the address of one of the ports.
+func (c *Connection) Endpoint(port int) Endpoint {
+	return Endpoint{Transport: c.Transport, IP: c.IP, Port: port}
+}
