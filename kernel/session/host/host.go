@@ -1,0 +1,202 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"fovea/internal/atomicfile"
+	"fovea/internal/filelock"
+)
+
+// layoutVersion changes when the files of a cached host library do.
+const layoutVersion = "1"
+
+// Config says what to build.
+type Config struct {
+	ModuleDir string
+	Packages  []string
+	Cache     string // folder of cached host libraries
+	WorkDir   string // this session's own folder
+	Plugin    bool   // the plugin way instead of the fast one
+	Log       func(format string, args ...any)
+}
+
+// A Host knows the packages that cells can import and builds cells that use them. One call at a time.
+type Host struct {
+	Worker string // the worker program
+
+	tools     *Toolchain
+	way       *way
+	moduleDir string
+	dir       string // of the cached library
+	work      string
+	log       func(string, ...any)
+	packages  map[string]*Package
+	symbols   *symbols // fast way
+	tramp     string   // archive of package tramp
+	later     []string // libraries of packages that came later
+}
+
+// Open builds the host library and the worker, or finds them in the cache.
+func Open(ctx context.Context, t *Toolchain, c Config) (*Host, error) {
+	h := &Host{tools: t, moduleDir: c.ModuleDir, work: c.WorkDir, log: c.Log, packages: map[string]*Package{}, way: &fastWay}
+	if c.Plugin {
+		h.way = &pluginWay
+	}
+	roots := append([]string{workerPath, runtimePath, displayPath, h.way.loader}, h.way.extra...)
+	for _, p := range c.Packages {
+		if p != "unsafe" && p != "C" && !slices.Contains(roots, p) {
+			roots = append(roots, p)
+		}
+	}
+	begun := time.Now()
+	stop := h.every(10*time.Second, func() {
+		h.log("still compiling packages for the kernel: %d s (each is compiled once)", int(time.Since(begun).Seconds()))
+	})
+	packages, err := h.list(ctx, roots...)
+	stop()
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(packages, func(p *Package) bool { return p.Path == trampPath }); i >= 0 {
+		h.tramp = packages[i].Export
+		packages = slices.Delete(packages, i, i+1)
+	}
+	if took := time.Since(begun); took > 3*time.Second {
+		h.log("compiled %d packages in %.1f s", len(packages), took.Seconds())
+	}
+	h.dir = filepath.Join(c.Cache, h.key(packages))
+	if err := h.provide(ctx, packages); err != nil {
+		return nil, err
+	}
+	for _, p := range packages {
+		h.packages[p.Path] = p
+	}
+	h.packages["unsafe"] = &Package{Path: "unsafe", Name: "unsafe", Std: true}
+	return h, h.way.open(h, packages)
+}
+
+const readyFile = "ready"
+
+// provide makes sure that h.dir holds the library and the worker. They are linked in place, since the worker finds the
+// library by its path; the ready file is written last, and only one process works there at a time.
+func (h *Host) provide(ctx context.Context, packages []*Package) error {
+	h.Worker = filepath.Join(h.dir, "worker")
+	ready := filepath.Join(h.dir, readyFile)
+	if fresh(ready) {
+		return nil
+	}
+	unlock, err := filelock.Lock(ctx, h.dir+".lock", func() { h.log("another kernel builds the same host library: waiting for it") })
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if fresh(ready) {
+		return nil
+	}
+	if err := os.MkdirAll(h.dir, 0o755); err != nil {
+		return atomicfile.Explain(err, h.dir)
+	}
+	begun := time.Now()
+	h.log("linking %d packages into the host library", len(packages))
+	if err := h.way.build(ctx, h, packages); err != nil {
+		os.RemoveAll(h.dir)
+		if noSpace(err) {
+			return fmt.Errorf("the disk that holds %s is full: free some space there (a host library needs about 300 MB) and try again", h.dir)
+		}
+		return fmt.Errorf("building the host library: %w", err)
+	}
+	if err := atomicfile.WriteBytes(ready, []byte(h.tools.Version+"\n")); err != nil {
+		return err
+	}
+	h.log("host library ready in %.1f s", time.Since(begun).Seconds())
+	prune(filepath.Dir(h.dir), h.dir)
+	return nil
+}
+
+// fresh reports whether a library is ready, and marks it as used.
+func fresh(ready string) bool {
+	if _, err := os.Stat(ready); err != nil {
+		return false
+	}
+	now := time.Now()
+	os.Chtimes(ready, now, now) // only tells prune; a failure costs a rebuild some day
+	return true
+}
+
+// keepUnused is how long a host library stays that no session has opened.
+const keepUnused = 7 * 24 * time.Hour
+
+// prune removes libraries that were not opened for long. A session that is still running on one has it mapped and is
+// harmed only if its worker must start again; so the time is long.
+func prune(cache, keep string) {
+	found, _ := filepath.Glob(filepath.Join(cache, "*", readyFile))
+	for _, ready := range found {
+		if info, err := os.Stat(ready); err == nil && filepath.Dir(ready) != keep && time.Since(info.ModTime()) > keepUnused {
+			os.Remove(ready) // first: from here on nobody takes the folder for whole
+			os.RemoveAll(filepath.Dir(ready))
+		}
+	}
+}
+
+func noSpace(err error) bool {
+	var te *ToolError
+	return errors.As(err, &te) && strings.Contains(te.Output, "no space left")
+}
+
+// every calls f now and then until stop is called.
+func (h *Host) every(d time.Duration, f func()) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(d)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				f()
+			}
+		}
+	}()
+	return func() { close(done) }
+}
+
+// Package returns the package of that import path, if cells can import it now.
+func (h *Host) Package(path string) (*Package, bool) {
+	p, ok := h.packages[path]
+	return p, ok
+}
+
+// ByName returns the package that a plain identifier in a cell most likely means: standard packages first, then the
+// shortest path, then the first in the alphabet. Internal packages are never meant.
+func (h *Host) ByName(name string) (best *Package) {
+	for path, p := range h.packages {
+		if p.Name != name || strings.Contains("/"+path+"/", "/internal/") || strings.HasPrefix(path, "vendor/") {
+			continue
+		}
+		if best == nil || better(p, best) {
+			best = p
+		}
+	}
+	return best
+}
+
+func better(a, b *Package) bool {
+	if a.Std != b.Std {
+		return a.Std
+	}
+	if len(a.Path) != len(b.Path) {
+		return len(a.Path) < len(b.Path)
+	}
+	return a.Path < b.Path
+}
+
+// Later lists the libraries that a new worker must load before its first cell, in order.
+func (h *Host) Later() []string { return slices.Clone(h.later) }

@@ -1,0 +1,62 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Add makes more packages importable. With the fast way it returns a library that the running worker must load;
+// with the plugin way "", since each plugin brings its packages.
+func (h *Host) Add(ctx context.Context, paths ...string) (library string, err error) {
+	packages, err := h.list(ctx, paths...)
+	if err != nil {
+		return "", err
+	}
+	var added []*Package
+	for _, p := range packages {
+		switch old := h.packages[p.Path]; {
+		case old == nil:
+			added = append(added, p)
+		case old.Export != p.Export:
+			return "", fmt.Errorf("%s needs package %s, which has changed since this session loaded it: restart the kernel to use both", strings.Join(paths, ", "), p.Path)
+		}
+	}
+	if len(added) > 0 && h.symbols != nil {
+		if library, err = h.linkLater(ctx, packages, added); err != nil {
+			return "", err
+		}
+		h.later = append(h.later, library)
+	}
+	for _, p := range added {
+		p.library = library
+		h.packages[p.Path] = p
+	}
+	return library, nil
+}
+
+// linkLater links added into a library that uses the ones which are loaded.
+func (h *Host) linkLater(ctx context.Context, all, added []*Package) (string, error) {
+	library := filepath.Join(h.work, fmt.Sprintf("liblater%d.so", len(h.later)+1))
+	args := []string{"-o", library, "-importcfg", library + ".cfg", "-buildmode=shared", "-linkshared", "-w", "-checklinkname=0", "-extld=gcc",
+		"-extldflags=-fuse-ld=bfd"}
+	var cfg strings.Builder
+	for _, p := range all {
+		fmt.Fprintf(&cfg, "packagefile %s=%s\n", p.Path, p.Export)
+		if old := h.packages[p.Path]; old != nil {
+			fmt.Fprintf(&cfg, "packageshlib %s=%s\n", p.Path, old.library)
+		}
+	}
+	for _, p := range added {
+		args = append(args, p.Path+"="+p.Export)
+	}
+	if err := os.WriteFile(library+".cfg", []byte(cfg.String()), 0o644); err != nil {
+		return "", err
+	}
+	if err := h.tools.tool(ctx, h.work, nil, "link", args...); err != nil {
+		return "", fmt.Errorf("linking packages that came late: %w", err)
+	}
+	return library, h.symbols.add(library)
+}
