@@ -1,0 +1,49 @@
+package recipes
+
+import (
+	"context"
+	"fmt"
+
+	"fovea/datasets"
+	_ "fovea/datasets/cifar10" // so that --data finds it
+	_ "fovea/datasets/synth"
+)
+
+// Data is a set of images in three parts. Choices are made with Valid; Test is for the final number alone.
+type Data struct {
+	Train, Valid, Test *datasets.Images
+}
+
+// ImageOptions says which images an experiment wants.
+type ImageOptions struct {
+	Sets  []string // in order of preference; the first that is on this machine is taken. Nil: cifar10, then shapes
+	Train int      // training images, validation included; 0: all
+	Test  int      // 0: all
+	Size  int      // height and width; 0: the set's own
+	Valid float64  // the part of the training images held out for validation; 0: a tenth
+	Seed  uint64   // of the choice and the split, and of generated images
+}
+
+// OpenImages opens the named set, or with an empty name the first of o.Sets that is on this machine.
+// A set that has to be fetched first is an error that says how.
+func OpenImages(ctx context.Context, name string, o ImageOptions) (Data, error) {
+	sets := o.Sets
+	if sets == nil {
+		sets = []string{"cifar10", "shapes"}
+	}
+	if name == "" {
+		if name = datasets.FirstPresent(sets...); name == "" {
+			return Data{}, fmt.Errorf("none of the data sets %v is on this machine; `fovea data` shows how to get them", sets)
+		}
+	}
+	train, test, err := datasets.Open(ctx, name, datasets.Options{Train: o.Train, Test: o.Test, Size: o.Size, Seed: o.Seed})
+	if err != nil {
+		return Data{}, err
+	}
+	part := o.Valid
+	if part == 0 {
+		part = 0.1
+	}
+	rest, valid := train.SplitStratified(1-part, o.Seed)
+	return Data{Train: rest, Valid: valid, Test: test}, nil
+}

@@ -1,0 +1,112 @@
+package recipes
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gomlx/compute"
+)
+
+// A Figure can be saved; the name's ending says the format. *fig.Figure is one.
+type Figure interface{ Save(path string) error }
+
+// A Trial is one arm of a claim with one seed, or one run of a Study: what Measure gets to work with.
+type Trial struct {
+	Backend  compute.Backend
+	Arm      string
+	Seed     int64
+	Scale    Scale
+	Progress Progress  // never nil
+	Log      io.Writer // lines for the user; never nil
+
+	dataset  string // what the user asked for in place of the claim's own choice
+	pictures string // folder for figures, empty: they are not wanted
+	saved    []string
+	data     []DataUsed
+	shared   *shared
+	trainers int // how many this trial has asked for
+}
+
+// NewTrial makes a trial outside of any claim: for a Study, and for tests.
+func NewTrial(backend compute.Backend, scale Scale, seed int64) *Trial {
+	return &Trial{Backend: backend, Scale: scale, Seed: seed, Progress: NoProgress, Log: io.Discard, shared: newShared()}
+}
+
+// shared is what the trials of a claim have in common: read data, and compiled programs for the seeds of an arm.
+type shared struct {
+	images   map[string]Data
+	arm      string
+	trainers []*Trainer
+}
+
+func newShared() *shared { return &shared{images: map[string]Data{}} }
+
+// enter frees the programs of the arm before.
+func (s *shared) enter(arm string) {
+	if s.arm != arm {
+		for _, t := range s.trainers {
+			t.Close()
+		}
+		s.arm, s.trainers = arm, nil
+	}
+}
+
+// Images opens the images that the user named with --data, or else the first of o.Sets that is on this machine, and
+// notes in the result what was used. The same images come back for each trial that asks for the same.
+func (t *Trial) Images(ctx context.Context, o ImageOptions) (Data, error) {
+	key := fmt.Sprintf("%s %+v", t.dataset, o)
+	d, ok := t.shared.images[key]
+	if !ok {
+		var err error
+		if d, err = OpenImages(ctx, t.dataset, o); err != nil {
+			return Data{}, err
+		}
+		t.shared.images[key] = d
+	}
+	t.data = append(t.data, DataUsed{
+		Name: strings.TrimSuffix(d.Train.Name, "/train"), Synthetic: d.Train.Synthetic,
+		Train: d.Train.N, Valid: d.Valid.N, Test: d.Test.N, Shape: [3]int{d.Train.H, d.Train.W, d.Train.C},
+	})
+	return d, nil
+}
+
+// Trainer returns a trainer for a network with fresh weights from the trial's seed. The seeds of an arm share one
+// compiled program, so trials of one arm must ask for the same networks in the same order.
+func (t *Trial) Trainer(net Network, fit Fit) (*Trainer, error) {
+	fit.Seed, fit.Progress, fit.Log = t.Seed, t.Progress, t.Log
+	n := t.trainers
+	t.trainers++
+	if n < len(t.shared.trainers) {
+		trainer := t.shared.trainers[n]
+		trainer.fit.Progress, trainer.fit.Log = fit.Progress, fit.Log
+		return trainer, trainer.Reset(t.Seed)
+	}
+	trainer, err := NewTrainer(t.Backend, net, fit)
+	if err != nil {
+		return nil, err
+	}
+	t.shared.trainers = append(t.shared.trainers, trainer)
+	return trainer, nil
+}
+
+// Pictures says whether figures are wanted from this trial: the first seed of each arm draws them.
+func (t *Trial) Pictures() bool { return t.pictures != "" }
+
+// Figure keeps a picture of this trial beside the result, as name.png. Without a wish for pictures it does nothing.
+func (t *Trial) Figure(name string, f Figure) error {
+	if t.pictures == "" {
+		return nil
+	}
+	if err := os.MkdirAll(t.pictures, 0o755); err != nil {
+		return err
+	}
+	if err := f.Save(filepath.Join(t.pictures, name+".png")); err != nil {
+		return fmt.Errorf("figure %s: %w", name, err)
+	}
+	t.saved = append(t.saved, name+".png")
+	return nil
+}
