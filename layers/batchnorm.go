@@ -75,7 +75,7 @@ func BatchNorm(s *model.Scope, x *graph.Node, o BatchNormOptions) *graph.Node {
 	if !o.NoOffset {
 		y = addLast(y, variable(s, x, "offset", initializer.Zero, channels))
 	}
-	return convert(y, dtype)
+	return noted(convert(y, dtype), note{kind: "BatchNorm"})
 }
 
 // expandLast shapes a value a channel, v [C], so that it broadcasts over x [… C].

@@ -53,7 +53,11 @@ func Conv(s *model.Scope, x *graph.Node, o ConvOptions) *graph.Node {
 	if !o.NoBias {
 		y = addLast(y, variable(s, x, "biases", initializer.Zero, o.Filters))
 	}
-	return y
+	kind := "Conv "
+	if groups > 1 && groups == channels {
+		kind = "Depthwise "
+	}
+	return noted(y, note{kind: kind + windowName(sizes)})
 }
 
 // Convolution is Conv without variables: the kernel may be any node, such as one that another network computes, a
@@ -131,7 +135,7 @@ func depthwise(x, kernel *graph.Node, strides, dilations []int, pads [][2]int) *
 		dims := sum.Shape().Dimensions
 		sum = graph.Reshape(sum, append(slices.Clone(dims[:n+1]), filters)...) // [B H' W' C·m]
 	}
-	return noteMACs(sum, int64(sum.Shape().Size())*int64(tap))
+	return noted(sum, note{kind: "Depthwise " + windowName(sizes), macs: int64(sum.Shape().Size()) * int64(tap)})
 }
 
 // spatialAxes is the number of axes between the batch and the channels.

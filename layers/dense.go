@@ -34,7 +34,7 @@ func DenseWith(s *model.Scope, x *graph.Node, o DenseOptions) *graph.Node {
 	if !o.NoBias {
 		y = addLast(y, variable(s, x, "biases", initializer.Zero, o.Units))
 	}
-	return y
+	return noted(y, note{kind: "Dense"})
 }
 
 // Flatten joins all axes but the first: [B …] → [B n]. Images are flattened row by row with channels varying fastest;

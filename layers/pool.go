@@ -42,7 +42,7 @@ func MaxPool(x *graph.Node, o PoolOptions) *graph.Node {
 			largest = graph.Where(graph.GreaterOrEqual(largest, shifted), largest, shifted)
 		}
 	}
-	return largest
+	return noted(largest, note{kind: "MaxPool", opens: true})
 }
 
 // MeanPool takes the mean of each window. x [B H W C] → [B H' W' C]. Padding counts as zeros, as in PyTorch, unless
@@ -64,13 +64,13 @@ func MeanPool(x *graph.Node, o PoolOptions) *graph.Node {
 	if o.IgnorePadding {
 		ones := x.Shape().Clone()
 		ones.Dimensions[0], ones.Dimensions[ones.Rank()-1] = 1, 1
-		return graph.Div(sum(x), sum(graph.Ones(x.Graph(), ones)))
+		return noted(graph.Div(sum(x), sum(graph.Ones(x.Graph(), ones))), note{kind: "MeanPool", opens: true})
 	}
 	area := 1
 	for _, size := range sizes {
 		area *= size
 	}
-	return graph.MulScalar(sum(x), 1/float64(area))
+	return noted(graph.MulScalar(sum(x), 1/float64(area)), note{kind: "MeanPool", opens: true})
 }
 
 // GlobalMeanPool takes the mean over space: x [B H W C] → [B C].
@@ -80,5 +80,5 @@ func GlobalMeanPool(x *graph.Node) *graph.Node {
 	for i := range axes {
 		axes[i] = i + 1
 	}
-	return graph.ReduceMean(x, axes...)
+	return noted(graph.ReduceMean(x, axes...), note{kind: "GlobalMeanPool", opens: true})
 }
