@@ -182,7 +182,11 @@ func gridCells(n, w, h, columns, scale int, space float64) (cols int, cellWidth,
 	switch {
 	case room >= float64(w):
 		// Small grids stay small: one 28×28 image needs no 700 pixels.
-		zoom := max(math.Floor(min(room, 180)/float64(w)), 1)
+		limit := 128.0
+		if n <= 4 {
+			limit = 180
+		}
+		zoom := max(math.Floor(min(room, limit)/float64(w)), 1)
 		return columns, float64(w) * zoom, float64(h) * zoom
 	default:
 		room = max(math.Floor(room), 4)
@@ -329,13 +333,13 @@ func FeatureMaps(activation *tensors.Tensor, o FeatureMapOptions) *Figure {
 		Scale: o.Scale, Normalize: o.Normalize, Colormap: o.Colormap.or(Viridis), Padding: 4})
 }
 
-// fullRows returns how many columns, at most most and at least half of that, leave the fewest places of the last row empty.
+// fullRows returns how many columns, at most most and more than 2/3 of that, leave the fewest places of the last row empty.
 func fullRows(n, most int) int {
-	if n <= most {
+	if n <= most { // one row
 		return n
 	}
 	best, bestEmpty := most, most
-	for c := most; c > most/2; c-- {
+	for c := most; 3*c > 2*most; c-- {
 		if empty := (c - n%c) % c; empty < bestEmpty {
 			best, bestEmpty = c, empty
 		}

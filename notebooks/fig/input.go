@@ -226,3 +226,14 @@ func (m Image) natural() *image.RGBA {
 	low, high := naturalLimits(m)
 	return m.picture(low, high, Gray)
 }
+
+// heatPicture is picture for a map in which NaN means no value.
+func heatPicture(m Image, low, high float64, colormap Colormap) *image.RGBA {
+	out := m.picture(low, high, colormap)
+	for i, v := range m.Pix {
+		if math.IsNaN(float64(v)) {
+			out.SetRGBA(i%m.W, i/m.W, noData)
+		}
+	}
+	return out
+}
