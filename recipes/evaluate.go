@@ -126,13 +126,14 @@ func (t *Trainer) Features(ctx context.Context, images *datasets.Images, tap str
 		if exec, ok := t.features[tap]; ok {
 			return exec, nil
 		}
-		exec, err := model.NewExec(t.backend, t.store, func(s *model.Scope, x *graph.Node) *graph.Node {
-			t.net(s, nil, []*graph.Node{x})
+		exec, err := model.NewExec(t.backend, t.store, func(s *model.Scope, x *graph.Node) []*graph.Node {
+			outputs := t.net(s, nil, []*graph.Node{x})
 			node, err := layers.TapNode(x.Graph(), tap)
 			if err != nil {
 				panic(err)
 			}
-			return node
+			// GoMLX's Go backend fails on variables made after the last output, so the network's own output stays one.
+			return []*graph.Node{node, outputs[0]}
 		})
 		if err == nil {
 			t.features[tap] = exec
@@ -224,7 +225,9 @@ func (t *Trainer) eachBatch(ctx context.Context, images *datasets.Images, progra
 			return fmt.Errorf("the output is %s, not Float32: convert it in the network", d)
 		}
 		values, err := tensors.CopyFlatData[float32](outputs[0])
-		_ = outputs[0].FinalizeAll()
+		for _, o := range outputs {
+			_ = o.FinalizeAll()
+		}
 		if err != nil {
 			return err
 		}
