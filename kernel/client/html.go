@@ -242,5 +242,6 @@ var codeCSS = sync.OnceValue(func() template.CSS {
 			panic(fmt.Sprintf("colours of style %s: %v", style, err)) // the styles are part of the program
 		}
 	}
-	return template.CSS(fmt.Sprintf("%s\n@media screen and (prefers-color-scheme: dark) {\n%s}\n", light.String(), dark.String()))
+	// Each in a block of its own: a style leaves out what it doesn't colour, and would take that from the other.
+	return template.CSS(fmt.Sprintf("@media print, (prefers-color-scheme: light) {\n%s}\n@media screen and (prefers-color-scheme: dark) {\n%s}\n", light.String(), dark.String()))
 })
