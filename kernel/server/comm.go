@@ -1,0 +1,136 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"fovea/kernel/wire"
+)
+
+// A Target is what a frontend can open a comm to. It sets the comm's callbacks and may send at once.
+type Target func(c *Comm, data json.RawMessage, buffers [][]byte)
+
+// A Comm is a channel between something in the kernel and something on the page.
+type Comm struct {
+	ID, Target string
+	// Received is called for each message from the page, Closed when the page closes the comm. Nil: ignored.
+	Received func(data json.RawMessage, buffers [][]byte)
+	Closed   func(data json.RawMessage)
+
+	server *Server
+}
+
+// comms holds the open ones.
+type comms struct {
+	server *Server
+	mu     sync.Mutex
+	byID   map[string]*Comm
+	parent *request // of the messages that the kernel sends: the request that came last
+}
+
+// OpenComm opens a comm from the kernel's side. metadata of the protocol's widgets goes into data.
+func (s *Server) OpenComm(target string, data any, buffers ...[]byte) (*Comm, error) {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("comm_open: %w", err)
+	}
+	c := &Comm{ID: wire.NewID(), Target: target, server: s}
+	s.comms.add(c, nil)
+	s.publish("comm_open", s.comms.last(), wire.CommOpen{ID: c.ID, Target: target, Data: raw}, buffers...)
+	return c, nil
+}
+
+// Send sends a message to the page.
+func (c *Comm) Send(data any, buffers ...[]byte) error { return c.send("comm_msg", data, buffers) }
+
+// Close closes the comm from the kernel's side.
+func (c *Comm) Close(data any) error {
+	c.server.comms.remove(c.ID)
+	return c.send("comm_close", data, nil)
+}
+
+func (c *Comm) send(msgType string, data any, buffers [][]byte) error {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", msgType, err)
+	}
+	c.server.publish(msgType, c.server.comms.last(), wire.CommMessage{ID: c.ID, Data: raw}, buffers...)
+	return nil
+}
+
+func (c *comms) last() *request {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.parent
+}
+
+func (c *comms) add(comm *Comm, parent *request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byID == nil {
+		c.byID = map[string]*Comm{}
+	}
+	c.byID[comm.ID] = comm
+	if parent != nil {
+		c.parent = parent
+	}
+}
+
+func (c *comms) remove(id string) *Comm {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	comm := c.byID[id]
+	delete(c.byID, id)
+	return comm
+}
+
+func (c *comms) get(id string, parent *request) *Comm {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.parent = parent
+	return c.byID[id]
+}
+
+// open answers comm_open. A target that the kernel doesn't have is answered by closing the comm, as the specification
+// asks, so that the page does not wait.
+func (c *comms) open(r *request, body *wire.CommOpen) {
+	target := c.server.options.Targets[body.Target]
+	if target == nil {
+		c.server.log(fmt.Sprintf("comm_open: there is no target %.100q", body.Target))
+		c.server.publish("comm_close", r, wire.CommMessage{ID: body.ID, Data: json.RawMessage(`{}`)})
+		return
+	}
+	comm := &Comm{ID: body.ID, Target: body.Target, server: c.server}
+	c.add(comm, r)
+	target(comm, body.Data, r.Buffers)
+}
+
+// message answers comm_msg and comm_close.
+func (c *comms) message(r *request, body *wire.CommMessage) {
+	comm := c.get(body.ID, r)
+	switch {
+	case comm == nil:
+		c.server.log(fmt.Sprintf("%s: there is no comm %.100q", r.Header.Type, body.ID))
+	case r.Header.Type == "comm_close":
+		c.remove(body.ID)
+		if comm.Closed != nil {
+			comm.Closed(body.Data)
+		}
+	case comm.Received != nil:
+		comm.Received(body.Data, r.Buffers)
+	}
+}
+
+// info lists the open comms of a target, or all.
+func (c *comms) info(target string) map[string]wire.CommInfo {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found := map[string]wire.CommInfo{}
+	for id, comm := range c.byID {
+		if target == "" || comm.Target == target {
+			found[id] = wire.CommInfo{Target: comm.Target}
+		}
+	}
+	return found
+}
