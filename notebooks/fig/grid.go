@@ -182,9 +182,9 @@ func gridCells(n, w, h, columns, scale int, space float64) (cols int, cellWidth,
 	switch {
 	case room >= float64(w):
 		// Small grids stay small: one 28×28 image needs no 700 pixels.
-		limit := 128.0
-		if n <= 4 {
-			limit = 180
+		limit := 96.0
+		if n <= 8 {
+			limit = 160
 		}
 		zoom := max(math.Floor(min(room, limit)/float64(w)), 1)
 		return columns, float64(w) * zoom, float64(h) * zoom

@@ -1,0 +1,153 @@
+package fig
+
+import (
+	"image"
+	"math"
+	"math/rand/v2"
+
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// A drawing is one figure kind with data made here, for every test that looks at all kinds.
+type drawing struct {
+	name string
+	draw func() *Figure
+}
+
+// shapes returns n colour pictures of size×size with a disc or a square each.
+func shapes(n, size int) []Image {
+	flat := make([]uint8, 0, n*size*size*3)
+	for i := range n {
+		c := paletteColor(i)
+		for y := range size {
+			for x := range size {
+				dx, dy := float64(x)-float64(size-1)/2, float64(y)-float64(size-1)/2
+				in := math.Hypot(dx, dy) < float64(size)/3
+				if i%2 == 1 {
+					in = max(math.Abs(dx), math.Abs(dy)) < float64(size)/4
+				}
+				if in {
+					flat = append(flat, c.R, c.G, c.B)
+				} else {
+					flat = append(flat, uint8(40+8*x), uint8(60+6*y), 90)
+				}
+			}
+		}
+	}
+	return FromBytes(flat, n, size, size, 3)
+}
+
+// bump returns a map with one peak, and with a negative one when signed.
+func bump(size int, signed bool) Image {
+	v := make([]float32, size*size)
+	for i := range v {
+		x, y := float64(i%size)/float64(size), float64(i/size)/float64(size)
+		v[i] = float32(math.Exp(-((x-0.4)*(x-0.4) + (y-0.5)*(y-0.5)) / 0.03))
+		if signed {
+			v[i] -= float32(math.Exp(-((x-0.8)*(x-0.8) + (y-0.3)*(y-0.3)) / 0.02))
+		}
+	}
+	return FromFloats(v, size, size)[0]
+}
+
+func disc(size int, radius float64) []float32 {
+	m := make([]float32, size*size)
+	for i := range m {
+		if math.Hypot(float64(i%size)-float64(size)/2, float64(i/size)-float64(size)/2) < radius {
+			m[i] = 1
+		}
+	}
+	return m
+}
+
+func noise(seed uint64, dims ...int) *tensors.Tensor {
+	r := rand.New(rand.NewPCG(seed, 7))
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	return tensors.FromFlatDataAndDimensions(v, dims...)
+}
+
+func losses(seed uint64, n int, scale float64) []float64 {
+	r := rand.New(rand.NewPCG(seed, 3))
+	y := make([]float64, n)
+	for i := range y {
+		y[i] = scale*math.Exp(-float64(i)/float64(n)*3) + 0.3 + 0.05*r.NormFloat64()
+	}
+	return y
+}
+
+var drawings = []drawing{
+	{"grid", func() *Figure {
+		return Grid(shapes(6, 16), GridOptions{Title: "Six shapes", Titles: []string{"disc", "square", "disc", "square", "disc", "a longer name"},
+			Marks: []bool{true, true, false}, Columns: 3, Scale: 5, Caption: "Vermilion: taken for something else."})
+	}},
+	{"filters", func() *Figure { return Filters(noise(1, 3, 3, 3, 8), FilterOptions{Title: "Filters"}) }},
+	{"filters_one_channel", func() *Figure { return Filters(noise(2, 5, 5, 4, 10), FilterOptions{Max: 6, Scale: 8}) }},
+	{"feature_maps", func() *Figure {
+		return FeatureMaps(noise(3, 1, 8, 8, 6), FeatureMapOptions{Title: "conv1", Numbers: true, Scale: 7})
+	}},
+	{"overlay", func() *Figure {
+		return Overlay(shapes(1, 24)[0], bump(6, false), OverlayOptions{Title: "Grad-CAM", Width: 168})
+	}},
+	{"saliency_signed", func() *Figure {
+		m := shapes(2, 16)
+		return Saliency([]SaliencyRow{{"disc", m[0], bump(16, true)}, {"square", m[1], bump(4, true)}}, OverlayOptions{Signed: true, Width: 96})
+	}},
+	{"attributions", func() *Figure {
+		return Attributions(shapes(1, 16)[0], []Attribution{{"gradient", bump(16, false), false}, {"input × gradient", bump(16, true), true}},
+			false, OverlayOptions{Width: 96})
+	}},
+	{"segmentation", func() *Figure {
+		m := shapes(2, 24)
+		return Segmentation([]SegmentationRow{
+			{Name: "disc", Image: m[0], Mask: disc(24, 8), Truth: disc(24, 7), Foreground: []image.Point{{12, 12}}, Background: []image.Point{{1, 1}}},
+			{Name: "square", Image: m[1], Boxes: []Box{{X0: 6, Y0: 6, X1: 18, Y1: 18, Label: "square 0.9"}}, Points: []Marker{{X: 6, Y: 18, Label: "corner"}}},
+		}, SegmentationOptions{Width: 144})
+	}},
+	{"curves", func() *Figure {
+		runs := [][]float64{losses(1, 60, 2), losses(2, 60, 2.1), losses(3, 60, 1.9)}
+		return Curves(CurveOptions{Title: "Loss", XLabel: "step", YLabel: "cross-entropy", Width: 300, Height: 180},
+			SeedSeries("deep", nil, runs), Series{Name: "plain", Y: losses(4, 60, 3), Dashed: true})
+	}},
+	{"curves_log_gap", func() *Figure {
+		y := losses(5, 40, 2)
+		for i := 25; i < 40; i++ {
+			y[i] = math.NaN()
+		}
+		return Curves(CurveOptions{LogY: true, Width: 300, Height: 150}, Series{Name: "diverges", Y: y})
+	}},
+	{"training", func() *Figure {
+		step, acc := make([]float64, 80), make([]float64, 80)
+		for i := range step {
+			step[i], acc[i] = float64(i), 0.9-0.8*math.Exp(-float64(i)/30)
+		}
+		return Training(History{Step: step, Loss: losses(6, 80, 2), Accuracy: acc, EvalStep: []float64{20, 40, 60, 79},
+			EvalLoss: []float64{1.5, 1, 0.8, 0.7}, EvalAccuracy: []float64{0.4, 0.6, 0.7, 0.72}}, TrainingOptions{Steps: 100, Smooth: 0.8})
+	}},
+	{"bars", func() *Figure {
+		return Bars([]string{"one", "two", "three"}, []BarSeries{
+			SeedBars("training", [][]float64{{0.8, 0.82}, {0.85, 0.9}, {0.92, 0.9}}), {Name: "test", Values: []float64{0.6, 0.7, -0.1}}},
+			BarOptions{Title: "Depth", Label: "accuracy"})
+	}},
+	{"bars_long_names", func() *Figure {
+		return Bars([]string{"integrated gradients, 50 steps", "Grad-CAM++ (second derivatives)", "SmoothGrad"},
+			[]BarSeries{{Values: []float64{12, -3, 40}, Errors: []float64{1, 2, 3}}}, BarOptions{Label: "%", Width: 420})
+	}},
+	{"confusion", func() *Figure {
+		return ConfusionMatrix([][]int{{8, 1, 0}, {2, 5, 1}, {0, 0, 0}}, []string{"cat", "dog", "hippopotamus"}, ConfusionOptions{Title: "Confusion"})
+	}},
+	{"table", func() *Figure {
+		return Table([]string{"layer", "output", "parameters"}, [][]string{{"conv1", "[B 32 32 64]", "1,792"}, {"pool1", "[B 16 16 64]", "–"}, {"total", "", "9.2 M"}},
+			TableOptions{Title: "Summary <VGG>", Bold: []int{2}})
+	}},
+	{"heat_map", func() *Figure {
+		return HeatMap([][]float64{{1, 0.5, 0.25}, {0.5, 1, math.NaN()}, {0.25, 0.5, 1}}, HeatMapOptions{Title: "CKA", XLabel: "net A", YLabel: "net B",
+			Rows: []string{"conv1", "conv2", "conv3"}, Columns: []string{"conv1", "conv2", "conv3"}, Values: true, Square: true})
+	}},
+}
