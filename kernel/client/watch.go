@@ -159,3 +159,30 @@ func oneLine(s string, width int) string {
 	}
 	return string([]rune(s)[:max(0, width-1)]) + "…"
 }
+
+// TimeTable is a table of where each cell's time went.
+func TimeTable(r Report) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%4s  %10s  %10s  %10s  %s\n", "cell", "time", "compile", "run", "")
+	for _, c := range r.Cells {
+		compile, run := "", ""
+		if c.Timing.Total > 0 {
+			compile = Seconds(c.Timing.Check + c.Timing.Compile + c.Timing.Link + c.Timing.Load)
+			run = Seconds(c.Timing.Run)
+		}
+		fmt.Fprintf(&out, "%4d  %10s  %10s  %10s  %s\n", c.Number, Seconds(c.Duration), compile, run, oneLine(c.Title, 60))
+	}
+	return strings.TrimRight(out.String(), "\n")
+}
+
+// ErrorText is the cell's error as text for a terminal: name, message, traceback.
+func (c CellReport) ErrorText() string {
+	if c.Err == nil {
+		return ""
+	}
+	trace := []any{}
+	for _, line := range c.Err.Traceback {
+		trace = append(trace, line)
+	}
+	return errorText(map[string]any{"ename": c.Err.Name, "evalue": c.Err.Message, "traceback": trace})
+}
