@@ -261,11 +261,15 @@ func (c *Cell) HasTag(tag string) bool { return slices.Contains(c.Tags(), tag) }
 
 // Title is the first line of the cell that says something, for lists.
 func (c *Cell) Title() string {
-	comment := ""
+	comment, imports := "", false
 	for line := range strings.Lines(c.Source) {
 		line = strings.TrimSpace(line)
 		switch {
-		case line == "" || line == "%%" || strings.HasPrefix(line, "import") || line == ")" || strings.HasPrefix(line, `"`):
+		case imports:
+			imports = line != ")"
+		case strings.HasPrefix(line, "import ("):
+			imports = true
+		case line == "" || line == "%%" || strings.HasPrefix(line, "import "):
 		case strings.HasPrefix(line, "//"):
 			if comment == "" {
 				comment = strings.TrimSpace(strings.TrimPrefix(line, "//"))

@@ -163,7 +163,7 @@ func oneLine(s string, width int) string {
 // TimeTable is a table of where each cell's time went.
 func TimeTable(r Report) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%4s  %10s  %10s  %10s  %s\n", "cell", "time", "compile", "run", "")
+	fmt.Fprintf(&out, "%4s  %10s  %10s  %10s\n", "cell", "time", "compile", "run")
 	for _, c := range r.Cells {
 		compile, run := "", ""
 		if c.Timing.Total > 0 {
