@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"fovea/internal/backend"
 	"fovea/internal/home"
 	"fovea/kernel/session"
 )
@@ -13,15 +14,25 @@ import (
 // that no cell waits for one of them to be built.
 var cellPackages = []string{
 	"fovea/kernel/display",
+	"github.com/gomlx/compute",
+	"github.com/gomlx/compute/dtypes",
+	"github.com/gomlx/compute/gobackend",
+	"github.com/gomlx/compute/shapes",
+	"github.com/gomlx/go-xla/compute/xla",
+	"github.com/gomlx/gomlx/core/graph",
+	"github.com/gomlx/gomlx/core/tensors",
 }
 
 // openSession opens a session for a notebook in the folder dir: cells can import Fovea and all that it requires, files
 // are found relative to dir, and GoMLX in a cell computes on the backend that Resolve finds on this machine. Nothing is
 // installed. log gets a line for each step that takes long.
 func openSession(ctx context.Context, dir string, log io.Writer) (*session.Session, error) {
-	options, _, err := sessionOptions(ctx, dir, log)
+	options, warning, err := sessionOptions(ctx, dir, log)
 	if err != nil {
 		return nil, err
+	}
+	if warning != "" && log != nil {
+		fmt.Fprintln(log, warning)
 	}
 	return session.Open(ctx, options)
 }
@@ -39,10 +50,18 @@ func sessionOptions(ctx context.Context, dir string, log io.Writer) (o session.O
 	if err := session.Module(module, root); err != nil {
 		return o, "", fmt.Errorf("the module of the cells in %s: %w", module, err)
 	}
+	choice, err := backend.Resolve(ctx, backend.Options{})
+	if err != nil {
+		return o, "", err
+	}
+	if log != nil {
+		fmt.Fprintf(log, "backend: %s\n", choice.Name)
+	}
 	return session.Options{
 		ModuleDir: module,
 		Packages:  append(session.StandardPackages(), cellPackages...),
 		Dir:       dir,
+		Env:       choice.Env(),
 		Log:       log,
-	}, "", nil
+	}, choice.Warning, nil
 }
