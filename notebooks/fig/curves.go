@@ -160,7 +160,7 @@ func curves(function string, o CurveOptions, series []Series) (block, string) {
 
 	setRange(&p.X, o.XRange, xlow, xhigh, o.LogX, 0)
 	setRange(&p.Y, o.YRange, ylow, yhigh, o.LogY, 0.04)
-	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{max(int(width/90), 2)}, ticks{max(int(height/55), 2)}
+	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{max(int(width/75), 3)}, ticks{max(int(height/45), 3)}
 	if o.LogX {
 		p.X.Tick.Marker, p.X.Scale = logTicks{}, plot.LogScale{}
 	}

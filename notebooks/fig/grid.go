@@ -106,6 +106,9 @@ func grid(function, noun string, images []Image, o GridOptions) *Figure {
 				c.text(s.fit(o.Titles[i], cellWidth), s, x+cellWidth/2, y+titleHeight/2-1, 0.5)
 			}
 			c.image(p, x, y+titleHeight, cellWidth, cellHeight)
+			if o.Normalize == Signed { // zero is white: without a frame, where does the map end?
+				c.strokeRect(x, y+titleHeight, cellWidth, cellHeight, 0.75, rule)
+			}
 		}
 	}}
 	low, high := limits(images...)

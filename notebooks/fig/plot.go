@@ -68,7 +68,7 @@ func (logTicks) Ticks(low, high float64) []plot.Tick {
 				continue
 			}
 			label := ""
-			if m == 1 && math.Mod(e-from, every) == 0 || (m == 2 || m == 5) && decades < 2 || decades < 0.7 {
+			if m == 1 && math.Mod(e-from, every) == 0 || (m == 2 || m == 5) && decades < 2 || decades < 0.4 {
 				label = strings.Replace(trimZeros(formatG(v, 3)), "-", "−", 1)
 			}
 			all = append(all, plot.Tick{Value: v, Label: label})
