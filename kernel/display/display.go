@@ -43,17 +43,25 @@ func ShowID(id string, v any) {
 	send(Message{Kind: KindDisplay, Bundle: BundleOf(v), ID: id})
 }
 
-// Update replaces what was shown under the name id. The first Update of a name in this process shows a new output, so
-// that a loop needs no special first step.
+// Update replaces what was shown under the name id. The first Update of a name in a cell shows a new output there, so that
+// a loop needs no special first step and a cell that is run again shows its output again; the outputs that other cells
+// have under that name follow.
 //
 // Each call draws: callers that update in a tight loop choose how often.
 func Update(id string, v any) {
-	kind := KindUpdate
-	if shown.mark(id) {
-		kind = KindDisplay
+	b := BundleOf(v)
+	first, elsewhere := shown.mark(id)
+	if first {
+		send(Message{Kind: KindDisplay, Bundle: b, ID: id})
 	}
-	send(Message{Kind: kind, Bundle: BundleOf(v), ID: id})
+	if !first || elsewhere {
+		send(Message{Kind: KindUpdate, Bundle: b, ID: id})
+	}
 }
+
+// BeginCell says that a new cell starts: names that Update has shown in earlier cells are shown again in this one.
+// The kernel calls it; other code has no need to.
+func BeginCell() { shown.begin() }
 
 // Clear removes what the running cell has shown so far. With wait, the old outputs stay until the next one arrives.
 // Outside a Fovea notebook it does nothing.

@@ -37,7 +37,7 @@ type transport interface {
 var (
 	reportOnce sync.Once
 	current    = sync.OnceValue(choose)
-	shown      = names{seen: map[string]bool{}}
+	shown      names
 )
 
 // The descriptors are claimed before user code runs, so that no child process of a cell can inherit them.
@@ -85,17 +85,27 @@ func choose() transport {
 
 // names remembers what has been shown under which name.
 type names struct {
-	mu   sync.Mutex
-	seen map[string]bool
+	mu     sync.Mutex
+	inCell map[string]bool // by the running cell
+	ever   map[string]bool // by this process
 }
 
-// mark reports whether the name is new, and remembers it.
-func (n *names) mark(id string) bool {
+// mark remembers that the running cell shows the name. It reports whether it had not before, and whether another cell had.
+func (n *names) mark(id string) (first, elsewhere bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	isNew := !n.seen[id]
-	n.seen[id] = true
-	return isNew
+	first, elsewhere = !n.inCell[id], n.ever[id]
+	if n.inCell == nil {
+		n.inCell, n.ever = map[string]bool{}, map[string]bool{}
+	}
+	n.inCell[id], n.ever[id] = true, true
+	return first, elsewhere
+}
+
+func (n *names) begin() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.inCell)
 }
 
 // frames speaks to Fovea's kernel.

@@ -21,6 +21,8 @@ func TestMain(m *testing.M) {
 		fmt.Println("between")
 		Update("id", "two")
 		Update("id", "three")
+		BeginCell()
+		Update("id", "four")
 		fmt.Println("after")
 		// A child inherits the environment but not the descriptor: it must print, not write frames somewhere.
 		child := exec.Command(os.Args[0])
@@ -97,6 +99,8 @@ func TestOrderOfTextAndDisplays(t *testing.T) {
 between
 [display id two]
 [update id three]
+[display id four]
+[update id four]
 after
 child: "from the child\n" <nil>
 `
