@@ -79,8 +79,17 @@ func Open(ctx context.Context, t *Toolchain, c Config) (*Host, error) {
 		h.packages[p.Path] = p
 	}
 	h.packages["unsafe"] = &Package{Path: "unsafe", Name: "unsafe", Std: true}
-	return h, h.way.open(h, packages)
+	if err := h.way.open(h, packages); err != nil {
+		return nil, &LinkError{err}
+	}
+	return h, nil
 }
+
+// A LinkError is a failure of the tools with packages that compile: the other way may work.
+type LinkError struct{ Err error }
+
+func (e *LinkError) Error() string { return "building the host library: " + e.Err.Error() }
+func (e *LinkError) Unwrap() error { return e.Err }
 
 const readyFile = "ready"
 
@@ -110,7 +119,10 @@ func (h *Host) provide(ctx context.Context, packages []*Package) error {
 		if noSpace(err) {
 			return fmt.Errorf("the disk that holds %s is full: free some space there (a host library needs about 300 MB) and try again", h.dir)
 		}
-		return fmt.Errorf("building the host library: %w", err)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return &LinkError{err}
 	}
 	if err := atomicfile.WriteBytes(ready, []byte(h.tools.Version+"\n")); err != nil {
 		return err
@@ -175,17 +187,21 @@ func (h *Host) Package(path string) (*Package, bool) {
 }
 
 // ByName returns the package that a plain identifier in a cell most likely means: standard packages first, then the
-// shortest path, then the first in the alphabet. Internal packages are never meant.
-func (h *Host) ByName(name string) (best *Package) {
+// shortest path, then the first in the alphabet. Internal packages are never meant. only: there is no other of its kind.
+func (h *Host) ByName(name string) (best *Package, only bool) {
+	only = true
 	for path, p := range h.packages {
 		if p.Name != name || strings.Contains("/"+path+"/", "/internal/") || strings.HasPrefix(path, "vendor/") {
 			continue
+		}
+		if best != nil && best.Std == p.Std {
+			only = false
 		}
 		if best == nil || better(p, best) {
 			best = p
 		}
 	}
-	return best
+	return best, only
 }
 
 func better(a, b *Package) bool {

@@ -62,6 +62,14 @@ func FindToolchain(ctx context.Context) (*Toolchain, error) {
 	return t, nil
 }
 
+// Fast reports whether package load knows the toolchain's runtime.
+func (t *Toolchain) Fast() bool {
+	return t.Version == "go1.26" || strings.HasPrefix(t.Version, "go1.26.")
+}
+
+// FastKey names what a check of the fast loader holds for.
+func FastKey(t *Toolchain) string { return t.Version + "-" + t.Arch + "-" + layoutVersion }
+
 // environment is this process's, without what would make the go command build differently from one day to the next.
 func environment() []string {
 	drop := map[string]bool{"GOFLAGS": true, "GOWORK": true, "GOOS": true, "GOARCH": true, "GOEXPERIMENT": true, "GODEBUG": true,

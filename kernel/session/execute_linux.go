@@ -1,0 +1,229 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"fovea/kernel/display"
+	"fovea/kernel/session/front"
+	"fovea/kernel/session/host"
+	"fovea/kernel/worker/message"
+)
+
+// Execute runs one cell; calls queue. When ctx ends, the cell is interrupted: the compiler is killed, or the cell's code
+// stopped with all values kept; a cell that does not stop within Options.Grace takes the worker with it.
+func (s *Session) Execute(ctx context.Context, cell Cell, out Output) (r Result) {
+	begun := time.Now()
+	defer func() { r.Timing.Total = time.Since(begun) }()
+	if err := s.take(ctx); err != nil {
+		if ctx.Err() != nil {
+			return Result{Err: interruptedError("the cell was interrupted before it began; nothing has changed")}
+		}
+		return Result{Err: sessionError(err)}
+	}
+	defer s.release()
+	begun = time.Now()
+	s.sources[cell.Number] = cell.Source
+
+	if s.process != nil && !s.process.alive() {
+		// It ended while no cell ran: a goroutine's fault, or somebody killed it.
+		r.WorkerDied, r.Lost = true, s.lose()
+		r.Notes = append(r.Notes, fmt.Sprintf("the worker had ended (%s): all values are gone", s.process.epitaph()))
+		s.process.close(0)
+		s.forget()
+	}
+	if s.process == nil {
+		if err := s.start(ctx); err != nil {
+			r.Err = s.explain(ctx, err)
+			return r
+		}
+	}
+	s.process.pump.attach(out)
+	defer func() {
+		if s.process != nil {
+			s.process.pump.attach(nil)
+		}
+	}()
+	s.last++
+	id := s.last
+	program, err := s.lower(ctx, front.Cell{ID: id, Number: cell.Number, Source: cell.Source}, &r)
+	if err != nil || program.Empty {
+		if err == nil {
+			program.Commit()
+			r.Notes = append(r.Notes, program.Notes...)
+		}
+		r.Err = s.explain(ctx, err)
+		return r
+	}
+	library, times, err := s.host.Build(ctx, host.Cell{ID: id, Source: program.Source, Cells: program.Cells})
+	r.Timing.Compile, r.Timing.Link = times.Compile, times.Link
+	if err != nil {
+		r.Err = s.explain(ctx, err)
+		return r
+	}
+	response, err := s.process.call(ctx, message.Request{Op: message.Run, ID: id, Path: library, Name: host.CellPath(id), Cell: cell.Number}, s.options.Grace)
+	if err != nil {
+		s.died(ctx, &r)
+		return r
+	}
+	r.Timing.Load, r.Timing.Run = micros(response.LoadMicros), micros(response.RunMicros)
+	r.Timing.Memory = response.Memory
+	if response.Error != "" {
+		r.Err = &CellError{Name: LoadError, Message: front.Unmark(response.Error)}
+		return r
+	}
+	program.Commit()
+	s.saveNames()
+	r.Notes = append(r.Notes, program.Notes...)
+	if err := s.host.Loaded(id); err != nil {
+		r.Err = sessionError(err)
+		return r
+	}
+	if r.Err = s.ended(response, cell.Number); r.Err == nil && !cell.Silent {
+		showResult(response.Result, out)
+	}
+	return r
+}
+
+// lower checks the cell, and loads packages that it is the first to import.
+func (s *Session) lower(ctx context.Context, c front.Cell, r *Result) (*front.Program, error) {
+	begun := time.Now()
+	defer func() { r.Timing.Check += time.Since(begun) }()
+	for {
+		program, err := s.front.Lower(c)
+		var need *front.NeedPackages
+		if !errors.As(err, &need) {
+			return program, err
+		}
+		added := time.Now()
+		library, err := s.host.Add(ctx, need.Paths...)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			return nil, &packageError{need, err}
+		}
+		if library != "" {
+			response, err := s.process.call(ctx, message.Request{Op: message.Load, Path: library, Name: library}, s.options.Grace)
+			if err != nil {
+				return nil, err
+			}
+			if response.Error != "" {
+				return nil, &packageError{need, errors.New(response.Error)}
+			}
+		}
+		r.Notes = append(r.Notes, fmt.Sprintf("loaded %s (%.1f s)", strings.Join(need.Paths, ", "), time.Since(added).Seconds()))
+	}
+}
+
+type packageError struct {
+	need *front.NeedPackages
+	err  error
+}
+
+func (e *packageError) Error() string { return e.err.Error() }
+
+// explain makes a cell's error of what stopped it before it ran.
+func (s *Session) explain(ctx context.Context, err error) *CellError {
+	var compile *front.Error
+	var pkg *packageError
+	var tool *host.ToolError
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return interruptedError("the cell was interrupted while it was compiled; nothing has changed")
+	case errors.As(err, &compile):
+		return s.compileError(compile)
+	case errors.As(err, &pkg):
+		return s.packageError(pkg)
+	case errors.As(err, &tool):
+		if compile := front.CompilerError(tool.Output); compile != nil {
+			return s.compileError(compile)
+		}
+		e := &CellError{Name: LoadError, Message: "the cell could not be built; nothing has changed", Traceback: strings.Split(front.Unmark(tool.Error()), "\n")}
+		if tool.Tool == "compile" {
+			e.Name = CompileError
+		}
+		return e
+	}
+	return sessionError(err)
+}
+
+// ended makes a cell's error of how it ended; nil when it ended well.
+func (s *Session) ended(r message.Response, number int) *CellError {
+	switch {
+	case r.Ended == message.Panicked:
+		return s.panicError(r)
+	case r.Ended == message.Exited:
+		e := s.stackError(Exit, fmt.Sprintf("os.Exit(%d) was called: it ends the cell, the values stay", r.ExitCode), r.Frames)
+		return e
+	case r.Ended == message.Goexit:
+		return &CellError{Name: Exit, Message: "runtime.Goexit was called: the cell has ended"}
+	case r.Left:
+		return interruptedError("the cell was interrupted; it waited for something, and its goroutine waits on in the background. The values are kept")
+	case r.Ended == message.Interrupted, r.Stopped:
+		e := s.stackError(Interrupted, "the cell was interrupted; the values are kept", r.Frames)
+		return e
+	}
+	return nil
+}
+
+// died cleans up after a worker that ended while a cell ran, and starts another one.
+func (s *Session) died(ctx context.Context, r *Result) {
+	p := s.process
+	p.kill()
+	<-p.exited
+	p.pump.wait() // all that it wrote has been forwarded
+	r.WorkerDied, r.Lost = true, s.lose()
+	message := fmt.Sprintf("the worker ended (%s): all values are gone", p.epitaph())
+	if ctx.Err() != nil {
+		message = fmt.Sprintf("the cell did not stop within %s, so its process was killed: all values are gone", s.options.Grace)
+	}
+	r.Err = &CellError{Name: WorkerDied, Message: message, Traceback: []string{message}}
+	if len(r.Lost) > 0 {
+		r.Err.Traceback = append(r.Err.Traceback, "lost: "+strings.Join(r.Lost, ", "))
+	}
+	p.close(0)
+	s.forget()
+	if err := s.start(context.WithoutCancel(ctx)); err != nil {
+		r.Notes = append(r.Notes, "a new worker could not be started: "+err.Error()) // the next cell tries again
+	}
+}
+
+// lose lists the names that go with the worker.
+func (s *Session) lose() (names []string) {
+	for _, n := range s.front.Names() {
+		names = append(names, n.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (s *Session) saveNames() {
+	var names []Name
+	for _, n := range s.front.Names() {
+		names = append(names, Name(n))
+	}
+	s.names.Store(&names)
+}
+
+func showResult(frame []byte, out Output) {
+	if len(frame) == 0 {
+		return
+	}
+	m, err := display.ReadMessage(bytes.NewReader(frame))
+	if err != nil {
+		out.Stream("stderr", fmt.Sprintf("the cell's value cannot be shown: %v\n", err))
+		return
+	}
+	unmarkBundle(m.Bundle)
+	out.Result(m.Bundle)
+}
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
