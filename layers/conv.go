@@ -81,7 +81,7 @@ func Convolution(x, kernel *graph.Node, o ConvOptions) *graph.Node {
 		return depthwise(x, kernel, strides, dilations, pads)
 	}
 
-	// GoMLX computes stride or dilation, not both: such a convolution is computed everywhere and then thinned out.
+	x, pads, drop := rightGradient(x, sizes, strides, dilations, pads)
 	strided, dilated := !allOnes(strides), !allOnes(dilations)
 	conv := graph.Convolve(x, kernel).PaddingPerDim(pads).ChannelGroupCount(groups)
 	if dilated {
@@ -92,14 +92,19 @@ func Convolution(x, kernel *graph.Node, o ConvOptions) *graph.Node {
 		conv.StridePerAxis(strides...)
 	}
 	y := conv.Done()
-	if strided && dilated {
-		axes := []graph.SliceAxisSpec{graph.AxisRange()}
-		for _, stride := range strides {
-			axes = append(axes, graph.AxisRange().Stride(stride))
-		}
-		y = graph.Slice(y, append(axes, graph.AxisRange())...)
+	thin := strided && dilated // GoMLX computes one or the other: do it everywhere, then thin out
+	if !thin && !slices.Contains(drop, 1) {
+		return y
 	}
-	return y
+	axes := []graph.SliceAxisSpec{graph.AxisRange()}
+	for i, stride := range strides {
+		axis := graph.AxisRange(drop[i])
+		if thin {
+			axis = graph.AxisRange(drop[i] * stride).Stride(stride)
+		}
+		axes = append(axes, axis)
+	}
+	return graph.Slice(y, append(axes, graph.AxisRange())...)
 }
 
 // depthwise convolves each channel with its own windows: x [B H W C], kernel [h w 1 C·m] → [B H' W' C·m], where output
