@@ -87,10 +87,14 @@ func Fetch(ctx context.Context, o FetchOptions) (dir string, err error) {
 		return "", err
 	}
 	if err := unpack(ctx, archive, o.Dir, dir); err != nil {
-		return "", atomicfile.Explain(fmt.Errorf("CIFAR-10: unpack %s: %w", archive, err), o.Dir)
+		return "", explain(archive, o.Dir, err)
 	}
 	// Its content is in the folder now, and the disk may be small.
 	return dir, os.Remove(archive)
+}
+
+func explain(archive, dir string, err error) error {
+	return atomicfile.Explain(fmt.Errorf("CIFAR-10: unpack %s: %w", archive, err), dir)
 }
 
 // unpack writes the archive's files to a temporary folder in parent, checks them, and renames the folder to dir.
@@ -181,18 +185,25 @@ func extract(ctx context.Context, root *os.Root, name string, from io.Reader) (s
 		return "", err
 	}
 	defer f.Close()
+	if sum, err = copyMember(ctx, name, f, from); err != nil {
+		return "", err
+	}
+	if err := f.Sync(); err != nil {
+		return "", err
+	}
+	return sum, f.Close()
+}
+
+func copyMember(ctx context.Context, name string, to io.Writer, from io.Reader) (sum string, err error) {
 	hash := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(contextReader{ctx, from}, maxMember+1))
+	n, err := io.Copy(io.MultiWriter(to, hash), io.LimitReader(contextReader{ctx, from}, maxMember+1))
 	if err != nil {
 		return "", err
 	}
 	if n > maxMember {
 		return "", fmt.Errorf("the archive's %s has more than %d bytes: refused", name, maxMember)
 	}
-	if err := f.Sync(); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(hash.Sum(nil)), f.Close()
+	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 // contextReader makes a long copy end when the context does.
