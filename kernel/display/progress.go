@@ -76,8 +76,8 @@ func (p *Progress) Done() {
 }
 
 // ProgressFunc returns a callback of the form that long-running functions take: each call says how much of how much is
-// done. The bar appears with the first call and ends when done reaches total; a call with a smaller done then starts a
-// new bar, for the next phase.
+// done. The bar appears with the first call and ends when done reaches total; a call with a smaller done starts a new
+// bar, for the next phase or the next run.
 func ProgressFunc(label string) func(done, total int, note string) {
 	return progressFunc(func(total int) *Progress {
 		return newProgress(label, total, drawing(), time.Now)
@@ -92,9 +92,10 @@ func progressFunc(begin func(total int) *Progress) func(done, total int, note st
 		defer mu.Unlock()
 		if p != nil {
 			p.mu.Lock()
-			over := p.ended && done < p.done
+			over := done < p.done
 			p.mu.Unlock()
 			if over {
+				p.Done()
 				p = nil
 			}
 		}

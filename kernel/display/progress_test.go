@@ -119,7 +119,9 @@ func TestProgressFuncStartsANewBarForTheNextPhase(t *testing.T) {
 	f(2, 2, "") // said again: nothing new
 	f(1, 5, "")
 	f(5, 5, "")
-	if want := []string{"1/2 ", "2/2 ", "1/5 ", "5/5 "}; bars != 2 || !slices.Equal(lines, want) {
-		t.Errorf("%d bars drew %q, want 2 bars and %q", bars, lines, want)
+	f(3, 9, "") // interrupted here
+	f(1, 9, "again")
+	if want := []string{"1/2 ", "2/2 ", "1/5 ", "5/5 ", "3/9 ", "3/9 ", "1/9 again"}; bars != 4 || !slices.Equal(lines, want) {
+		t.Errorf("%d bars drew %q, want 4 bars and %q", bars, lines, want)
 	}
 }
