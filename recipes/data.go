@@ -5,8 +5,7 @@ import (
 	"fmt"
 
 	"fovea/datasets"
-	_ "fovea/datasets/cifar10" // so that --data finds it
-	_ "fovea/datasets/synth"
+	_ "fovea/datasets/all" // so that --data finds every set
 )
 
 // Data is a set of images in three parts. Choices are made with Valid; Test is for the final number alone.

@@ -2,13 +2,10 @@
 //
 // Paper:   Simonyan, Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition, https://arxiv.org/abs/1409.1556
 // Claim:   depth helps: with filters this small, 16 and 19 layers beat 11 and 13 (table 3).
-// Here:    1, 2 and 3 convolutions a stage (16, 32, 64 filters) on images of 16×16, equal steps, 3 seeds; and training at
-//
-//	one scale against jittered scales, tested at other scales.
-//
-// Differs: He initialisation at all depths in place of growing deep nets from net A, as the paper's own footnote to
-//
-//	section 3.1 suggests; the rate falls at fixed steps, not when the validation accuracy stalls.
+// Here:    1, 2 and 3 convolutions a stage (16, 32, 64 filters) on images of 16×16, equal steps, 3 seeds; and training
+// at one scale against jittered scales, tested at other scales.
+// Differs: He initialisation at all depths in place of growing deep nets from net A, which the paper's own footnote to
+// section 3.1 allows; the rate falls at fixed steps, not when the validation accuracy stalls.
 package vgg
 
 import (

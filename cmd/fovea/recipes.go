@@ -1,0 +1,191 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/spf13/cobra"
+
+	"fovea/internal/backend"
+	"fovea/internal/home"
+	"fovea/layers"
+	"fovea/recipes"
+	_ "fovea/recipes/all"
+)
+
+func init() { commands = append(commands, listCommand, showCommand) }
+
+// oneRecipe is the cobra.PositionalArgs of commands that take a recipe's name.
+func oneRecipe(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s: which recipe? Write its name, as in 'fovea %s vgg'; 'fovea list' shows all", cmd.Name(), cmd.Name())
+	}
+	return nil
+}
+
+// recipeNames completes recipe names on the command line.
+func recipeNames(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, e := range recipes.All() {
+		names = append(names, e.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func listCommand() *cobra.Command {
+	var family, kind string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the recipes, one line each",
+		Long: `List shows every recipe with the paper's year, its family, its kind, and the verdict on the paper's claim that the
+last 'fovea reproduce' left beside it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "NAME\tYEAR\tFAMILY\tKIND\tCLAIM\tTITLE")
+			shown := 0
+			for _, e := range recipes.All() {
+				if family != "" && e.Family != family || kind != "" && string(e.Kind) != kind {
+					continue
+				}
+				shown++
+				fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", e.Name, e.Paper.Year, e.Family, e.Kind, verdictOf(e.Name), e.Paper.Title)
+			}
+			if shown == 0 {
+				return errors.New("list: no recipe is of that family and kind")
+			}
+			return w.Flush()
+		},
+	}
+	cmd.Flags().StringVar(&family, "family", "", "only this family, such as backbone")
+	cmd.Flags().StringVar(&kind, "kind", "", "only this kind: model, method or study")
+	return cmd
+}
+
+// verdictOf reads the verdict beside a recipe's source.
+func verdictOf(name string) string {
+	root, err := home.Root()
+	if err != nil {
+		return "unknown"
+	}
+	r, err := recipes.ReadResult(filepath.Join(root, "recipes", name, "result.json"))
+	if err != nil {
+		return "not run"
+	}
+	return string(r.Verdict)
+}
+
+func showCommand() *cobra.Command {
+	var variant string
+	var set []string
+	cmd := &cobra.Command{
+		Use:   "show RECIPE",
+		Short: "Show a recipe's card, its configurations and its network's table",
+		Example: `  fovea show vgg
+  fovea show vgg --variant A --set classes=10`,
+		Args: oneRecipe, ValidArgsFunction: recipeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e, err := recipes.Lookup(args[0])
+			if err != nil {
+				return err
+			}
+			config, err := configure(e, variant, set)
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			fmt.Fprintf(out, "%s\n\n", recipes.Card(e.Name))
+			if names := e.Variants(); len(names) > 0 {
+				fmt.Fprintf(out, "Variants: %s", strings.Join(names, ", "))
+				if e.Default != "" {
+					fmt.Fprintf(out, " (default %s)", e.Default)
+				}
+				fmt.Fprintln(out)
+			}
+			fmt.Fprintf(out, "Configuration, each field to be changed with --set:\n  %s\n", strings.Join(recipes.Fields(config), "\n  "))
+			for _, c := range e.Claims {
+				fmt.Fprintf(out, "Claim %s: %s\n", c.Name, c.Statement)
+			}
+			if e.Kind != recipes.ModelKind {
+				return nil
+			}
+			// Building a graph needs no accelerator.
+			b, err := backend.Open("go")
+			if err != nil {
+				return err
+			}
+			network, err := e.Network(config, nil)
+			if err != nil {
+				return err
+			}
+			summary, err := layers.Summarize(b, network, shapes.Make(dtypes.Float32, append([]int{1}, e.Input(config)...)...))
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "\n%s", summary)
+			if taps := e.Taps(config); len(taps) > 0 {
+				fmt.Fprintf(out, "taps: %s\n", strings.Join(taps, ", "))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&variant, "variant", "", "one of the recipe's variants")
+	setFlag(cmd, &set)
+	return cmd
+}
+
+func setFlag(cmd *cobra.Command, set *[]string) {
+	cmd.Flags().StringArrayVar(set, "set", nil, "set a field of the configuration: `field=value`; may be repeated")
+}
+
+func configure(e *recipes.Entry, variant string, set []string) (any, error) {
+	config, err := e.Variant(variant)
+	if err != nil {
+		return nil, err
+	}
+	return e.Override(config, set)
+}
+
+// fitToData sets the fields "classes", "size" and "channels" of a configuration, where it has them and the user did not
+// set them, to what the images are. It returns what was changed.
+func fitToData(e *recipes.Entry, config any, set []string, classes, size, channels int) (any, []string, error) {
+	var changed []string
+	for _, f := range []struct {
+		field string
+		value int
+	}{{"classes", classes}, {"size", size}, {"channels", channels}} {
+		if hasField(config, f.field) && !isSet(set, f.field) {
+			next, err := e.Override(config, []string{f.field + "=" + strconv.Itoa(f.value)})
+			if err != nil {
+				return nil, nil, err
+			}
+			config = next
+			changed = append(changed, fmt.Sprintf("%s %d", f.field, f.value))
+		}
+	}
+	return config, changed, nil
+}
+
+func hasField(config any, name string) bool {
+	for _, f := range recipes.Fields(config) {
+		if strings.HasPrefix(f, name+" (whole number") {
+			return true
+		}
+	}
+	return false
+}
+
+func isSet(set []string, field string) bool {
+	for _, s := range set {
+		if key, _, _ := strings.Cut(s, "="); strings.EqualFold(key, field) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"fovea/internal/backend"
+	"fovea/recipes"
+)
+
+func init() { commands = append(commands, trainCommand) }
+
+// trainOptions are the flags of `fovea train`.
+type trainOptions struct {
+	data, variant, run   string
+	set                  []string
+	epochs, steps, batch int
+	rate                 float64
+	seed                 int64
+	images, size         int
+	resume               bool
+}
+
+func trainCommand() *cobra.Command {
+	var o trainOptions
+	cmd := &cobra.Command{
+		Use:   "train RECIPE",
+		Short: "Train a recipe's network on a set of images",
+		Long: `Train builds a recipe's network for a set of images and trains it as the paper does, or as the flags say.
+
+The run folder gets config.json (the resolved configuration), metrics.jsonl (a line for each measurement) and
+checkpoints. Ctrl-C stops between two steps and saves one; --resume goes on from it as if nothing had happened.
+The fields classes, size and channels of the configuration follow the images unless they are set.`,
+		Example: `  fovea train vgg --data cifar10 --variant A --epochs 5
+  fovea train vgg --data shapes --set hidden=256,256 --set dropout=0.3 --epochs 5 --run runs/small
+  fovea train vgg --data shapes --set hidden=256,256 --set dropout=0.3 --epochs 5 --run runs/small --resume`,
+		Args: oneRecipe, ValidArgsFunction: recipeNames,
+		RunE: func(cmd *cobra.Command, args []string) error { return train(cmd, args[0], o) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.data, "data", "", "set of images ('fovea data' lists them); without it cifar10 where it is, else shapes")
+	flags.StringVar(&o.variant, "variant", "", "one of the recipe's variants")
+	setFlag(cmd, &o.set)
+	flags.IntVar(&o.epochs, "epochs", 0, "passes through the training images (0: as the paper)")
+	flags.IntVar(&o.steps, "steps", 0, "training steps, in place of epochs")
+	flags.IntVar(&o.batch, "batch", 0, "images in a step (0: as the paper)")
+	flags.Float64Var(&o.rate, "lr", 0, "peak learning rate of SGD with a cosine schedule, in place of the paper's optimiser")
+	flags.Int64Var(&o.seed, "seed", 1, "of weights, order, augmentation and dropout")
+	flags.IntVar(&o.images, "images", 0, "use so many of the training images only (0: all)")
+	flags.IntVar(&o.size, "size", 0, "shrink the images to this height and width (0: as they are)")
+	flags.StringVar(&o.run, "run", "", "run folder (default runs/RECIPE-DATE)")
+	flags.BoolVar(&o.resume, "resume", false, "go on from the newest checkpoint in the run folder")
+	return cmd
+}
+
+func train(cmd *cobra.Command, name string, o trainOptions) error {
+	ctx, out, log := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	e, err := recipes.Lookup(name)
+	if err != nil {
+		return err
+	}
+	if e.Kind != recipes.ModelKind {
+		return fmt.Errorf("recipe %s is a %s: there is no network of its own to train; 'fovea reproduce %s' runs its experiment", name, e.Kind, name)
+	}
+	config, err := configure(e, o.variant, o.set)
+	if err != nil {
+		return err
+	}
+	if o.resume && o.run == "" {
+		return errors.New("train: --resume needs --run, the folder of the run to go on with")
+	}
+	data, err := recipes.OpenImages(ctx, o.data, recipes.ImageOptions{Train: o.images, Size: o.size, Seed: 1})
+	if err != nil {
+		return err
+	}
+	config, changed, err := fitToData(e, config, o.set, len(data.Train.Classes), data.Train.H, data.Train.C)
+	if err != nil {
+		return err
+	}
+	network, err := e.Network(config, nil)
+	if err != nil {
+		return err
+	}
+	b, choice, err := backend.New(ctx, backend.Options{Progress: log})
+	if err != nil {
+		return err
+	}
+	if choice.Warning != "" {
+		fmt.Fprintln(log, choice.Warning)
+	}
+
+	if o.run == "" {
+		o.run = filepath.Join("runs", name+"-"+time.Now().Format("20060102-150405"))
+	}
+	fit := e.Fit
+	override(&fit, o)
+	fit.Dir, fit.Resume, fit.Log, fit.Progress = o.run, o.resume, log, recipes.TerminalProgress(log)
+	fit.Describe = map[string]any{
+		"recipe": name, "variant": o.variant, "config": config, "data": data.Train.Name, "images": data.Train.N, "seed": o.seed,
+		"epochs": fit.Epochs, "steps": fit.Steps, "batch": fit.Batch, "rate": fit.LearningRate, "backend": choice.Name,
+	}
+	fmt.Fprintf(out, "%s on %s\n", name, data.Train)
+	if len(changed) > 0 {
+		fmt.Fprintf(out, "made to fit the images: %s\n", strings.Join(changed, ", "))
+	}
+	trainer, err := recipes.NewTrainer(b, network, fit)
+	if err != nil {
+		return err
+	}
+	if err := trainer.Run(ctx, data.Train, data.Valid); err != nil {
+		return err
+	}
+	// The test images are looked at once, when everything has been chosen.
+	evaluation, err := trainer.Evaluate(ctx, data.Test)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "test: %s\nrun folder: %s\n", evaluation, o.run)
+	return nil
+}
+
+// override puts the flags in place of the paper's numbers.
+func override(fit *recipes.Fit, o trainOptions) {
+	fit.Seed = o.seed
+	if o.epochs > 0 {
+		fit.Epochs, fit.Steps = o.epochs, 0
+	}
+	if o.steps > 0 {
+		fit.Steps = o.steps
+	}
+	if o.batch > 0 {
+		fit.Batch = o.batch
+	}
+	if o.rate > 0 {
+		fit.LearningRate, fit.Optimizer = o.rate, nil
+	}
+}
