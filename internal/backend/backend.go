@@ -242,7 +242,7 @@ func (r resolver) resolve(ctx context.Context) (Choice, error) {
 
 	// 6. It always works, and slowly.
 	choice.use(stepGo, "go", "go", "", "always there")
-	choice.Warning = fmt.Sprintf("No XLA here (%s): computing with the pure-Go backend, whose convolutions are 50 to 100 times slower. "+
+	choice.Warning = fmt.Sprintf("No XLA here (%s): computing with the pure-Go backend, whose convolutions are tens of times slower. "+
 		"'fovea doctor --install' installs XLA; 'fovea doctor' says what was missing.", choice.whyNotXLA())
 	return choice, nil
 }
