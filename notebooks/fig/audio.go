@@ -7,6 +7,9 @@ import (
 
 	"gonum.org/v1/gonum/dsp/fourier"
 	"gonum.org/v1/gonum/dsp/window"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 )
 
 // SoundOptions describes Waveform and Spectrogram. The zero value is useful.
@@ -52,18 +55,23 @@ func (o SoundOptions) check(function string, samples []float64, rate float64) So
 // Waveform draws samples over time in seconds; rate is the number of samples a second.
 func Waveform(samples []float64, rate float64, o SoundOptions) *Figure {
 	o = o.check("Waveform", samples, rate)
-	b, text := waveform("Waveform", samples, rate, o, 130, "time in s")
-	return newFigure(o.Title, o.Caption, b, soundText(samples, rate)+text)
+	p := waveform(samples, rate)
+	p.X.Label.Text = "time in s"
+	width, height := float64(o.Width), 130.0
+	body := block{width, height, func(c *canvas) { c.plot(p, 0, 0, width, height) }}
+	low, high := finiteLimits(samples)
+	return newFigure(o.Title, o.Caption, body, soundText(samples, rate)+fmt.Sprintf("amplitude %s … %s", number(low), number(high)))
 }
 
-func waveform(function string, samples []float64, rate float64, o SoundOptions, height int, label string) (block, string) {
+func waveform(samples []float64, rate float64) *plot.Plot {
 	x := make([]float64, len(samples))
 	for i := range x {
 		x[i] = float64(i) / rate
 	}
-	end := float64(len(samples)) / rate
-	return curves(function, CurveOptions{XLabel: label, YLabel: "amplitude", Width: o.Width, Height: height, XRange: [2]float64{0, end}},
+	p, _, _ := curvePlot("Waveform", CurveOptions{YLabel: "amplitude", Height: 130, XRange: [2]float64{0, float64(len(samples)) / rate}},
 		[]Series{{X: x, Y: samples}})
+	p.X.Tick.Marker = ticks{8}
+	return p
 }
 
 func soundText(samples []float64, rate float64) string {
@@ -73,7 +81,15 @@ func soundText(samples []float64, rate float64) string {
 // Spectrogram draws the level of each frequency over time, in dB below the loudest: Hann windows, squared magnitude.
 // It panics when there are fewer samples than one window takes.
 func Spectrogram(samples []float64, rate float64, o SoundOptions) *Figure {
-	const function = "Spectrogram"
+	return spectrogram("Spectrogram", samples, rate, o, false)
+}
+
+// Sound draws the waveform above the spectrogram; it panics as Spectrogram does.
+func Sound(samples []float64, rate float64, o SoundOptions) *Figure {
+	return spectrogram("Sound", samples, rate, o, true)
+}
+
+func spectrogram(function string, samples []float64, rate float64, o SoundOptions, withWave bool) *Figure {
 	o = o.check(function, samples, rate)
 	n, hop := int(math.Round(o.Window*rate)), max(int(math.Round(o.Hop*rate)), 1)
 	if n < 4 || len(samples) < n {
@@ -95,37 +111,47 @@ func Spectrogram(samples []float64, rate float64, o SoundOptions) *Figure {
 		}
 	}
 
-	// One frame stands for a hop around its middle.
-	from := (float64(n)/2 - float64(hop)/2) / rate
-	to := from + float64(len(levels)*hop)/rate
 	width, height := float64(o.Width), 230.0
 	p := newPlot()
 	p.X.Label.Text, p.Y.Label.Text = "time in s", "frequency in kHz"
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = from, to, 0, top/1000
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, float64(len(samples))/rate, 0, top/1000
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{8}, ticks{4}
 	bar := colorBar(colormap, -o.Floor, 0, height-40)
-	spectrum := block{width + 12 + bar.width, height, func(c *canvas) {
-		c.plot(p, 0, 0, width, height)
-		area := c.draw(0, 0, width, height)
+
+	var wave *plot.Plot
+	waveHeight, left, waveLeft := 0.0, 0.0, 0.0
+	if withWave {
+		wave, waveHeight = waveform(samples, rate), 100
+		// Both time axes begin below each other, whatever their labels need.
+		waveLeft, left = dataLeft(p, width, height), dataLeft(wave, width, waveHeight)
+		waveLeft, left = max(waveLeft-left, 0), max(left-waveLeft, 0)
+	}
+	body := block{width + 12 + bar.width, height + waveHeight, func(c *canvas) {
+		if wave != nil {
+			c.plot(wave, waveLeft, 0, width-waveLeft, waveHeight)
+		}
+		c = c.at(0, waveHeight)
+		c.plot(p, left, 0, width-left, height)
+		area := c.draw(left, 0, width-left, height)
 		data := p.DataCanvas(area)
-		px0, px1 := float64(data.Min.X-area.Min.X)/0.75, float64(data.Max.X-area.Min.X)/0.75
-		py0, py1 := height-float64(data.Max.Y-area.Min.Y)/0.75, height-float64(data.Min.Y-area.Min.Y)/0.75
-		c.image(picture, px0+1, py0, px1-px0-1, py1-py0-1)
+		x0, x1 := left+float64(data.Min.X-area.Min.X)/0.75, left+float64(data.Max.X-area.Min.X)/0.75
+		y0, y1 := height-float64(data.Max.Y-area.Min.Y)/0.75, height-float64(data.Min.Y-area.Min.Y)/0.75
+		// One frame stands for a hop around its middle.
+		perSecond := (x1 - x0) / p.X.Max
+		begin := x0 + max(float64(n-hop)/2/rate, 0)*perSecond
+		end := min(begin+float64(len(levels)*hop)/rate*perSecond, x1)
+		c.image(picture, max(begin, x0+1), y0, end-max(begin, x0+1), y1-y0-1)
 		bar.paint(c.at(width+12, 0))
 		c.text("dB", tickStyle, width+12, height-28, 0)
 	}}
 	text := soundText(samples, rate) + fmt.Sprintf("%d frames of %d samples every %d, %d frequencies to %s Hz, %s dB", len(levels), n, hop, rows, number(top), number(o.Floor))
-	return newFigure(o.Title, o.Caption, spectrum, text)
+	return newFigure(o.Title, o.Caption, body, text)
 }
 
-// Sound draws the waveform above the spectrogram.
-func Sound(samples []float64, rate float64, o SoundOptions) *Figure {
-	o = o.check("Sound", samples, rate)
-	wave, _ := waveform("Sound", samples, rate, o, 100, "")
-	plain := o
-	plain.Title, plain.Caption = "", ""
-	spectrum := Spectrogram(samples, rate, plain)
-	return newFigure(o.Title, o.Caption, stack(gap, wave, spectrum.body), spectrum.text)
+// dataLeft returns how far the data of p begin from the left edge of its place.
+func dataLeft(p *plot.Plot, width, height float64) float64 {
+	area := draw.Canvas{Rectangle: vg.Rectangle{Max: vg.Point{X: px(width), Y: px(height)}}}
+	return float64(p.DataCanvas(area).Min.X) / 0.75
 }
 
 // stft returns the level in dB of each frame and frequency, and the greatest.

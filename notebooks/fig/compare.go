@@ -3,6 +3,7 @@ package fig
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -12,8 +13,8 @@ type CompareRow struct {
 	Images []Image
 	// Notes stand below the images: a metric such as "30.4 dB". Missing ones stay empty.
 	Notes []string
-	// Best is the index of the image whose note is set in bold; −1 for none.
-	Best int
+	// Bold sets the notes of these images in bold: the best.
+	Bold []int
 }
 
 // CompareOptions describes Compare. The zero value is useful.
@@ -66,7 +67,7 @@ func Compare(heads []string, rows []CompareRow, o CompareOptions) *Figure {
 			fmt.Fprintf(&text, "  %s %s", heads[j], note)
 			if len(r.Notes) > 0 {
 				s := captionStyle
-				if j == r.Best {
+				if slices.Contains(r.Bold, j) {
 					s.bold, s.color = true, ink
 				}
 				b = noted(b, note, s)

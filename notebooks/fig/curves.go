@@ -94,7 +94,22 @@ func Curves(o CurveOptions, series ...Series) *Figure {
 	return newFigure(o.Title, o.Caption, b, text)
 }
 
+// curves returns the plot with its key, and the text form.
 func curves(function string, o CurveOptions, series []Series) (block, string) {
+	p, items, text := curvePlot(function, o, series)
+	width, height := o.size()
+	body := block{width, height, func(c *canvas) { c.plot(p, 0, 0, width, height) }}
+	if len(items) > 0 {
+		body = stack(4, legend(items, width), body)
+	}
+	return body, text
+}
+
+func (o CurveOptions) size() (width, height float64) {
+	return float64(orDefault(o.Width, 560)), float64(orDefault(o.Height, 300))
+}
+
+func curvePlot(function string, o CurveOptions, series []Series) (*plot.Plot, []legendItem, string) {
 	if len(series) == 0 {
 		fail(function, "no series: pass at least one")
 	}
@@ -103,7 +118,7 @@ func curves(function string, o CurveOptions, series []Series) (block, string) {
 	}
 	p := newPlot()
 	p.X.Label.Text, p.Y.Label.Text = o.XLabel, o.YLabel
-	width, height := float64(orDefault(o.Width, 560)), float64(orDefault(o.Height, 300))
+	width, height := o.size()
 
 	var items []legendItem
 	var lines []polyline
@@ -183,11 +198,7 @@ func curves(function string, o CurveOptions, series []Series) (block, string) {
 		l.low, l.high = nil, nil
 		p.Add(l)
 	}
-	body := block{width, height, func(c *canvas) { c.plot(p, 0, 0, width, height) }}
-	if len(items) > 0 {
-		body = stack(4, legend(items, width), body)
-	}
-	return body, text.String()
+	return p, items, text.String()
 }
 
 // checked returns s with its x filled in, or panics. What a logarithmic axis cannot show becomes a gap.

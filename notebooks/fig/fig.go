@@ -64,7 +64,8 @@ func Maybe(draw func() *Figure) (f *Figure, err error) {
 type Figure struct {
 	body block
 	text string
-	html string // tables only: front ends lay them out better than any picture
+	html string // of tables, which front ends lay out better than any picture, and animations
+	gif  []byte // of animations
 
 	once   sync.Once // the picture is drawn when it is first asked for
 	raster *image.RGBA
@@ -105,7 +106,8 @@ func (f *Figure) Text() string { return f.text }
 // String is Text, so that printing a figure is useful.
 func (f *Figure) String() string { return f.text }
 
-// MIMEBundle returns the figure's forms by MIME type: image/png ([]byte), text/plain, and for tables text/html.
+// MIMEBundle returns the figure's forms by MIME type: image/png ([]byte), text/plain, and for tables and
+// animations text/html.
 func (f *Figure) MIMEBundle() map[string]any {
 	bundle := map[string]any{"image/png": f.PNG(), "text/plain": f.text}
 	if f.html != "" {
@@ -120,7 +122,8 @@ func (f *Figure) MIMEMetadata() map[string]any {
 	return map[string]any{"image/png": map[string]any{"width": w, "height": h}}
 }
 
-// Save writes the figure to path in the form that the extension names: .png, .svg, .txt, and for tables .html.
+// Save writes the figure to path in the form that the extension names: .png, .svg, .txt, for tables .html, and
+// for animations .html and .gif.
 // The file is whole or, on an error, not changed at all; the folder is made when it is missing.
 func (f *Figure) Save(path string) error {
 	var content []byte
@@ -133,9 +136,14 @@ func (f *Figure) Save(path string) error {
 		content = []byte(strings.TrimRight(f.text, "\n") + "\n")
 	case ".html":
 		if f.html == "" {
-			return fmt.Errorf("save %s: only tables are saved as HTML; use .png, .svg or .txt", path)
+			return fmt.Errorf("save %s: only tables and animations are saved as HTML; use .png, .svg or .txt", path)
 		}
 		content = []byte(f.html + "\n")
+	case ".gif":
+		if f.gif == nil {
+			return fmt.Errorf("save %s: only animations are saved as GIF; use .png, .svg or .txt", path)
+		}
+		content = f.gif
 	default:
 		return fmt.Errorf("save %s: unknown extension %q; use .png, .svg, .txt, or .html for a table", path, ext)
 	}

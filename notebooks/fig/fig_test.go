@@ -159,7 +159,15 @@ func TestSave(t *testing.T) {
 			t.Errorf("%s begins with %.10q, %v; want %q", ext, b, err, begin)
 		}
 	}
-	for _, bad := range []string{"figure.bmp", "figure", "figure.html"} {
+	clip := Animation(shapes(3, 8), FilmOptions{})
+	path := filepath.Join(dir, "clip.gif")
+	if err := clip.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(b), "GIF89a") {
+		t.Errorf("the animation begins with %.10q, %v", b, err)
+	}
+	for _, bad := range []string{"figure.bmp", "figure", "figure.html", "figure.gif"} {
 		path := filepath.Join(dir, bad)
 		if err := f.Save(path); err == nil || !strings.Contains(err.Error(), ".png") {
 			t.Errorf("Save(%s) gives %v, want an error that names the extensions", bad, err)
@@ -215,6 +223,22 @@ func TestBadInput(t *testing.T) {
 		{"heat empty", func() *Figure { return HeatMap(nil, HeatMapOptions{}) }, "empty"},
 		{"heat NaN", func() *Figure { return HeatMap([][]float64{{nan}}, HeatMapOptions{}) }, "all 1 values are NaN"},
 		{"heat infinite", func() *Figure { return HeatMap([][]float64{{inf}}, HeatMapOptions{}) }, "+Inf"},
+		{"one class", func() *Figure { return ROC(RankingOptions{}, Scores{"a", []float64{1}, []bool{true}}) }, "both are needed"},
+		{"logits", func() *Figure { return Calibration(RankingOptions{}, Confidences{"a", []float64{3}, []bool{true}}) }, "softmax"},
+		{"no points", func() *Figure { return Scatter(ScatterOptions{}) }, "no points"},
+		{"point", func() *Figure { return Scatter(ScatterOptions{}, Cloud{X: []float64{nan}, Y: []float64{1}}) }, "point 0"},
+		{"compare", func() *Figure { return Compare([]string{"a"}, []CompareRow{{}}, CompareOptions{}) }, "0 images"},
+		{"crop", func() *Figure {
+			return Compare([]string{"a"}, []CompareRow{{Images: []Image{one}}}, CompareOptions{Crop: &Box{X1: 9, Y1: 1}})
+		}, "not inside"},
+		{"film", func() *Figure { return FilmStrip(nil, FilmOptions{}) }, "no frames"},
+		{"animation", func() *Figure { return Animation(nil, FilmOptions{}) }, "no frames"},
+		{"rate", func() *Figure { return Animation([]Image{one}, FilmOptions{Rate: 99}) }, "at most 50"},
+		{"volume", func() *Figure { return VolumeSlices(noise(1, 3, 3), FilmOptions{}) }, "[D H W]"},
+		{"short sound", func() *Figure { return Spectrogram([]float64{1, 2}, 8000, SoundOptions{}) }, "choose another window"},
+		{"silent", func() *Figure { return Waveform(nil, 8000, SoundOptions{}) }, "0 samples"},
+		{"architecture", func() *Figure { return Architecture(nil, ArchitectureOptions{}) }, "no stages"},
+		{"skip", func() *Figure { return Architecture([]Stage{{Name: "a", From: []int{0}}}, ArchitectureOptions{}) }, "must stand above"},
 		{"empty row", func() *Figure { return Row() }, "no figures"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -150,4 +150,47 @@ var drawings = []drawing{
 		return HeatMap([][]float64{{1, 0.5, 0.25}, {0.5, 1, math.NaN()}, {0.25, 0.5, 1}}, HeatMapOptions{Title: "CKA", XLabel: "net A", YLabel: "net B",
 			Rows: []string{"conv1", "conv2", "conv3"}, Columns: []string{"conv1", "conv2", "conv3"}, Values: true, Square: true})
 	}},
+	{"roc", func() *Figure { return ROC(RankingOptions{Size: 200}, ranked()) }},
+	{"precision_recall", func() *Figure { return PrecisionRecall(RankingOptions{Size: 200}, ranked()) }},
+	{"calibration", func() *Figure {
+		return Calibration(RankingOptions{Title: "Calibration", Size: 200, Bins: 5}, Confidences{"net", []float64{0.1, 0.3, 0.5, 0.7, 0.9, 0.95},
+			[]bool{false, false, true, false, true, true}})
+	}},
+	{"scatter", func() *Figure {
+		return Scatter(ScatterOptions{Title: "Features", XLabel: "PC 1", YLabel: "PC 2", Width: 260, Height: 200},
+			Cloud{Name: "cat", X: losses(1, 30, 2), Y: losses(2, 30, 1)},
+			Cloud{Name: "dog", X: []float64{1, 2}, Y: []float64{1, 0.5}, Labels: []string{"mean", "the last one"}})
+	}},
+	{"scatter_images", func() *Figure {
+		return Scatter(ScatterOptions{NoAxes: true, Width: 240, Height: 160}, Cloud{Name: "shapes", X: []float64{0, 1, 2}, Y: []float64{0, 2, 1}, Images: shapes(3, 16)})
+	}},
+	{"compare", func() *Figure {
+		fine, coarse := shapes(1, 24)[0], shapes(1, 8)[0]
+		return Compare([]string{"truth", "÷3"}, []CompareRow{{Name: "disc", Images: []Image{fine, coarse}, Notes: []string{"", "21.3 dB"}, Bold: []int{1}}},
+			CompareOptions{Title: "Before and after", Width: 144, Crop: &Box{X0: 3, Y0: 3, X1: 12, Y1: 9}})
+	}},
+	{"film_strip", func() *Figure { return FilmStrip(shapes(20, 16), FilmOptions{Title: "Clip", Rate: 25, Max: 5}) }},
+	{"volume", func() *Figure { return VolumeSlices(noise(4, 12, 8, 8), FilmOptions{Max: 6, Colormap: Viridis}) }},
+	{"animation", func() *Figure { return Animation(shapes(5, 16), FilmOptions{Title: "Moves"}) }},
+	{"sound", func() *Figure {
+		tone := make([]float64, 2000)
+		for i := range tone {
+			tone[i] = 0.5 * math.Sin(2*math.Pi*float64(i)/8000*(500+float64(i)/2))
+		}
+		return Sound(tone, 8000, SoundOptions{Title: "Sweep", Width: 360})
+	}},
+	{"waveform", func() *Figure { return Waveform(losses(8, 300, 0), 100, SoundOptions{Width: 360}) }},
+	{"architecture", func() *Figure {
+		return Architecture([]Stage{
+			{Name: "stem", Kind: "conv 3×3", Output: "[B 32 32 16]", Parameters: 448}, {Name: "body", Kind: "conv 3×3", Output: "[B 32 32 16]", Parameters: 4640, Repeat: 2},
+			{Name: "add", Kind: "add", Output: "[B 32 32 16]", From: []int{0, -1}}, {Name: "head", Kind: "dense", Output: "[B 10]", Parameters: 163850},
+		}, ArchitectureOptions{Title: "A residual block", Input: "image [B 32 32 3]"})
+	}},
+	{"row", func() *Figure {
+		return Row(Curves(CurveOptions{Title: "left", Width: 200, Height: 120}, Series{Y: []float64{1, 2, 1}}), Table([]string{"a"}, [][]string{{"1"}}, TableOptions{}))
+	}},
+}
+
+func ranked() Scores {
+	return Scores{"net", []float64{0.9, 0.8, 0.7, 0.6, 0.6, 0.2}, []bool{true, true, false, true, false, false}}
 }

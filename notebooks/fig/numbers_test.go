@@ -289,3 +289,73 @@ func TestWrapAndFit(t *testing.T) {
 		t.Errorf("an empty text has the lines %q", got)
 	}
 }
+
+// TestRanking checks areas by hand. Scores .9+ .8+ .7− {.6+ .6−} .2−: of the nine pairs the positive one is higher in
+// 7 and equal in 1, so AUC = 7.5/9. Precision at the recalls 1/3, 2/3 and 1 is 1, 1 and 3/5, so AP = (1 + 1 + 0.6)/3.
+func TestRanking(t *testing.T) {
+	if text := ROC(RankingOptions{}, ranked()).Text(); !strings.Contains(text, "AUC 0.833") {
+		t.Errorf("%s, want AUC 0.833", text)
+	}
+	if text := PrecisionRecall(RankingOptions{}, ranked()).Text(); !strings.Contains(text, "AP 0.867") {
+		t.Errorf("%s, want AP 0.867", text)
+	}
+	// Two bins: |0.5 − 0.25|·½ + |1 − 0.8|·½.
+	c := Confidences{"net", []float64{0.2, 0.3, 0.8, 0.8}, []bool{true, false, true, true}}
+	if text := Calibration(RankingOptions{Bins: 2}, c).Text(); !strings.Contains(text, "ECE 0.225") {
+		t.Errorf("%s, want ECE 0.225", text)
+	}
+}
+
+// TestSpectrumFindsTheTone checks that a sine's energy stands in the bin of its frequency.
+func TestSpectrumFindsTheTone(t *testing.T) {
+	const rate, frequency, n = 8000.0, 1000.0, 200
+	tone := make([]float64, 1600)
+	for i := range tone {
+		tone[i] = math.Sin(2 * math.Pi * frequency * float64(i) / rate)
+	}
+	levels, loudest := stft(tone, n, 80)
+	if want := (1600-n)/80 + 1; len(levels) != want || len(levels[0]) != n/2+1 {
+		t.Fatalf("%d frames of %d frequencies, want %d of %d", len(levels), len(levels[0]), want, n/2+1)
+	}
+	for i, column := range levels {
+		best := 0
+		for k, db := range column {
+			if db > column[best] {
+				best = k
+			}
+		}
+		if want := int(frequency * n / rate); best != want || loudest-column[best] > 0.1 || loudest-column[best+20] < 60 {
+			t.Errorf("frame %d is loudest at bin %d, want %d", i, best, want)
+		}
+	}
+}
+
+func TestSpreadKeepsFirstAndLast(t *testing.T) {
+	images := FromFloats(make([]float32, 10), 10, 1, 1, 1)
+	for most, want := range map[int][]int{1: {0}, 2: {0, 9}, 4: {0, 3, 6, 9}, 20: {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}} {
+		if _, at := spread(images, most); !slices.Equal(at, want) {
+			t.Errorf("%d of 10: %v, want %v", most, at, want)
+		}
+	}
+}
+
+// TestVolumeSlicesCutsTheFirstAxis checks that [D H W] is not taken for [H W C].
+func TestVolumeSlicesCutsTheFirstAxis(t *testing.T) {
+	flat := make([]float32, 3*4*5)
+	text := VolumeSlices(tensors.FromFlatDataAndDimensions(flat, 3, 4, 5), FilmOptions{}).Text()
+	if !strings.Contains(text, "3 frames of 4×5, one channel") {
+		t.Errorf("the text is %q", text)
+	}
+}
+
+// TestPaletteIsTellable checks that neighbouring series differ in lightness or hue, also beyond the eight published colours.
+func TestPaletteIsTellable(t *testing.T) {
+	seen := map[color.RGBA]bool{}
+	for i := range 16 {
+		if c := paletteColor(i); seen[c] {
+			t.Errorf("colour %d, %v, is used twice", i, c)
+		} else {
+			seen[c] = true
+		}
+	}
+}

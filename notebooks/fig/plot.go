@@ -21,7 +21,7 @@ func (t ticks) Ticks(low, high float64) []plot.Tick {
 	magnitude := math.Pow(10, math.Floor(math.Log10(raw)))
 	step := 10 * magnitude
 	for _, m := range []float64{1, 2, 2.5, 5} {
-		if m*magnitude >= raw*0.999 {
+		if m*magnitude >= raw*0.85 { // a little finer than asked for is better than much coarser
 			step = m * magnitude
 			break
 		}

@@ -52,7 +52,18 @@ var Palette = []color.RGBA{
 	{0x00, 0x00, 0x00, 0xff}, // black
 }
 
-func paletteColor(i int) color.RGBA { return Palette[i%len(Palette)] }
+// paletteColor is the palette, and after its eight colours the same ones darkened (black lightened).
+func paletteColor(i int) color.RGBA {
+	c := Palette[i%len(Palette)]
+	if i/len(Palette)%2 == 0 {
+		return c
+	}
+	mix := func(v uint8) uint8 { return uint8((2*int(v) + 60) / 4) }
+	if c.R == 0 && c.G == 0 && c.B == 0 {
+		return color.RGBA{0x99, 0x99, 0x99, 0xff}
+	}
+	return color.RGBA{mix(c.R), mix(c.G), mix(c.B), 255}
+}
 
 // withAlpha returns c at the given opacity.
 func withAlpha(c color.RGBA, alpha float64) color.NRGBA {
