@@ -19,6 +19,9 @@ const (
 	PadLast              // filled with copies of the first image and a mask, see Batches
 )
 
+// Padded is the Spec of batches with PadLast, of all of them. Other batches have none.
+const Padded = "padded"
+
 // BatchOptions says how Images become batches. The zero value is for evaluation: all images, in order, 128 at a time.
 type BatchOptions struct {
 	Size     int     // images in a batch; 0: 128
@@ -32,7 +35,8 @@ type BatchOptions struct {
 
 // Batches is a train.Dataset over Images. A batch has one input, the normalised images float32 [B H W C], and one label
 // tensor, int32 [B 1]; with PadLast a second, bool [B], true for the images that count, which GoMLX's losses and
-// metrics understand as a mask.
+// metrics understand as a mask. Its mean over batches, however, weighs each by its rows, padding included: whoever
+// averages over an epoch of padded batches must count the images that count, or use KeepLast.
 //
 // Batch s of a training is a function of the options and s alone. Iter goes through one epoch, each time the next one,
 // or with Infinite on from where the last iteration stopped; Seek resumes an interrupted training.
@@ -227,6 +231,7 @@ func (m *maker) batch(step int) (batch train.Batch, err error) {
 	})
 	batch = train.Batch{Inputs: []*tensors.Tensor{x}, Labels: []*tensors.Tensor{labels}}
 	if m.o.Last == PadLast {
+		batch.Spec = Padded                                                         // with a second label the batch needs a graph of its own, which a trainer keeps by Spec
 		batch.Labels = append(batch.Labels, fill([]int{rows}, func(counts []bool) { // [B]
 			for k := range index {
 				counts[k] = true
