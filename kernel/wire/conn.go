@@ -30,8 +30,7 @@ type event struct {
 	pong      []byte // the context to send back
 }
 
-// next reads the next event. limit bounds the bytes of a message, grow is asked before memory beyond firstPiece is used
-// (see readFrame).
+// next reads the next event. limit bounds the bytes of a message, grow is asked before memory is used (see readFrame).
 func (c *conn) next(limit int, grow func(int) error) (event, error) {
 	var message [][]byte
 	left := limit
@@ -121,7 +120,7 @@ func (c *conn) writeCommand(name string, data []byte) error {
 func size(message [][]byte) int {
 	n := 0
 	for _, f := range message {
-		n += len(f) + 32
+		n += len(f) + frameCost
 	}
 	return n
 }

@@ -30,8 +30,11 @@ type frame struct {
 	body    []byte
 }
 
-// readFrame reads a frame of at most limit bytes. It calls grow before it holds more than firstPiece bytes, with the
-// number of bytes that it wants to add; grow's error ends the reading.
+// frameCost is what a frame costs besides its bytes.
+const frameCost = 32
+
+// readFrame reads a frame of at most limit bytes. Before it allocates memory it calls grow with the number of bytes;
+// grow's error ends the reading.
 func readFrame(r *bufio.Reader, limit int, grow func(int) error) (frame, error) {
 	flags, err := r.ReadByte()
 	if err != nil {
@@ -65,6 +68,9 @@ func readSize(r *bufio.Reader, long bool) (uint64, error) {
 }
 
 func readBody(r *bufio.Reader, size int, grow func(int) error) ([]byte, error) {
+	if err := grow(min(size, firstPiece) + frameCost); err != nil {
+		return nil, err
+	}
 	body := make([]byte, min(size, firstPiece))
 	if _, err := io.ReadFull(r, body); err != nil {
 		return nil, err

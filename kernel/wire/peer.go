@@ -105,9 +105,14 @@ func (p *Peer) read() error {
 		if err := p.out.waitRoom(); err != nil {
 			return err
 		}
-		held := 0
+		held, free := 0, firstPiece
 		grow := func(n int) error {
 			if p.trusted.Load() {
+				return nil
+			}
+			used := min(n, free)
+			free -= used
+			if n -= used; n == 0 {
 				return nil
 			}
 			if err := s.host.charge(n); err != nil {
