@@ -18,8 +18,8 @@ const (
 // generate writes the cell's package.
 func (l *lowering) generate() error {
 	r := newRewriter(l)
-	var types_, body strings.Builder
-	if err := r.storage(&types_); err != nil {
+	var storage, body strings.Builder
+	if err := r.storage(&storage); err != nil {
 		return err
 	}
 	needUnsafe := r.carryOver(&body)
@@ -56,7 +56,7 @@ func (l *lowering) generate() error {
 	keep := r.keep()
 
 	var g strings.Builder
-	fmt.Fprintf(&g, "package main\nimport %s %q\n", rtName, rtPath)
+	fmt.Fprintf(&g, "package %s\nimport %s %q\n", cellPackage, rtName, rtPath)
 	tramp := ""
 	if _, ok := l.packages.Name(trampPath); ok {
 		fmt.Fprintf(&g, "import %s %q\n", trampPkg, trampPath)
@@ -71,10 +71,10 @@ func (l *lowering) generate() error {
 	for _, id := range slices.Sorted(maps.Keys(r.cells)) {
 		fmt.Fprintf(&g, "import %sc%d \"cell/c%d\"\n", ownMark, id, id)
 	}
-	g.WriteString(types_.String())
+	g.WriteString(storage.String())
 	g.WriteString(declarations.String())
 	fmt.Fprintf(&g, "func %s() {\n%s}\n", runName, body.String())
-	fmt.Fprintf(&g, "//line kernel:1:1\nfunc init() { %s%s.Register(%d, %s, %s) }\nfunc %s() {\n%s}\nfunc main() {}\n", tramp, rtName, l.id, runName, keepName, keepName, keep)
+	fmt.Fprintf(&g, "//line kernel:1:1\nfunc init() { %s%s.Register(%d, %s, %s) }\nfunc %s() {\n%s}\n", tramp, rtName, l.id, runName, keepName, keepName, keep)
 
 	for _, g := range l.guessed {
 		l.note("%s is taken for the package %s; import another to change that", g.name, g.path)

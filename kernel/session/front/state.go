@@ -114,7 +114,9 @@ func qualifier(p *types.Package) string {
 	return p.Name()
 }
 
-// cellPackage is the path of all cells' packages for the checker: to the user they are one.
+// cellPackage is the path of all cells' packages for the checker, to which they are one, and their name: %T says
+// cell.T. They are not called main, since of a main package the compiler lists all exported names for package plugin,
+// and the linker cannot have types of the host library in that list.
 const cellPackage = "cell"
 
 // A Cell is what Lower works on.

@@ -45,9 +45,6 @@ func (h *Host) Build(ctx context.Context, c Cell) (library string, times Times, 
 func (h *Host) compile(ctx context.Context, c Cell) error {
 	source, config := h.file(c.ID, ".go"), h.file(c.ID, ".cfg")
 	var cfg strings.Builder
-	if h.tramp != "" {
-		fmt.Fprintf(&cfg, "packagefile %s=%s\n", trampPath, h.tramp)
-	}
 	for _, p := range h.packages {
 		if p.Export != "" {
 			fmt.Fprintf(&cfg, "packagefile %s=%s\n", p.Path, p.Export)
@@ -84,11 +81,14 @@ func linkStub(ctx context.Context, h *Host, c Cell) error {
 		return err
 	}
 	var cfg strings.Builder
-	fmt.Fprintf(&cfg, "packagefile %s=%s\n", trampPath, h.tramp)
+	fmt.Fprintf(&cfg, "packagefile %s=%s\n", trampPath, h.tramp.Export)
 	inStub := func(path, archive string) {
 		fmt.Fprintf(&cfg, "packagefile %s=%s\npackageshlib %s=%s\n", path, archive, path, stub)
 	}
 	for path, p := range h.packages {
+		if path == trampPath {
+			continue
+		}
 		if path == "runtime" || path == "runtime/cgo" || p.Export != "" && strings.Contains(c.Source, strconv.Quote(path)) {
 			inStub(path, p.Export)
 		}

@@ -39,7 +39,7 @@ type Host struct {
 	log       func(string, ...any)
 	packages  map[string]*Package
 	symbols   *symbols // fast way
-	tramp     string   // archive of package tramp
+	tramp     *Package // fast way
 	later     []string // libraries of packages that came later
 }
 
@@ -65,7 +65,7 @@ func Open(ctx context.Context, t *Toolchain, c Config) (*Host, error) {
 		return nil, err
 	}
 	if i := slices.IndexFunc(packages, func(p *Package) bool { return p.Path == trampPath }); i >= 0 {
-		h.tramp = packages[i].Export
+		h.tramp = packages[i] // part of each cell, not of the library
 		packages = slices.Delete(packages, i, i+1)
 	}
 	if took := time.Since(begun); took > 3*time.Second {
@@ -77,6 +77,9 @@ func Open(ctx context.Context, t *Toolchain, c Config) (*Host, error) {
 	}
 	for _, p := range packages {
 		h.packages[p.Path] = p
+	}
+	if h.tramp != nil {
+		h.packages[trampPath] = h.tramp
 	}
 	h.packages["unsafe"] = &Package{Path: "unsafe", Name: "unsafe", Std: true}
 	if err := h.way.open(h, packages); err != nil {
@@ -191,7 +194,7 @@ func (h *Host) Package(path string) (*Package, bool) {
 func (h *Host) ByName(name string) (best *Package, only bool) {
 	only = true
 	for path, p := range h.packages {
-		if p.Name != name || strings.Contains("/"+path+"/", "/internal/") || strings.HasPrefix(path, "vendor/") {
+		if p.Name != name || !importable(path) || strings.HasPrefix(path, workerPath) {
 			continue
 		}
 		if best != nil && best.Std == p.Std {

@@ -116,7 +116,7 @@ func buildPluginWorker(ctx context.Context, h *Host, packages []*Package) error 
 	var source strings.Builder
 	source.WriteString(strings.TrimSuffix(h.way.program(), "func main() { worker.Main(loader.Loader{}) }\n"))
 	for _, p := range packages {
-		if importable(p.Path) && p.Name != "main" {
+		if importable(p.Path) && p.Path != "unsafe" && p.Name != "main" {
 			fmt.Fprintf(&source, "import _ %q\n", p.Path)
 		}
 	}
@@ -131,5 +131,5 @@ func buildPluginWorker(ctx context.Context, h *Host, packages []*Package) error 
 
 // importable reports whether a program outside the package's module may import it.
 func importable(path string) bool {
-	return !strings.Contains("/"+path+"/", "/internal/") && !strings.HasPrefix(path, "vendor/") && path != "unsafe"
+	return !strings.Contains("/"+path+"/", "/internal/") && !strings.HasPrefix(path, "vendor/")
 }
