@@ -175,7 +175,11 @@ func Bars(categories []string, series []BarSeries, o BarOptions) *Figure {
 	for _, b := range labels.bars {
 		widestValue = max(widestValue, labels.style().width(b.text))
 	}
-	if !horizontal && widestValue > thickness*1.15 && len(series) > 1 {
+	place := thickness * 1.15
+	if len(series) == 1 {
+		place = (width - 60) / groups
+	}
+	if !horizontal && widestValue > place {
 		for i := range labels.bars { // they would run into each other; the text form has them
 			labels.bars[i].text = ""
 		}
@@ -212,9 +216,9 @@ func commonFormat(series []BarSeries) string {
 		}
 	}
 	switch {
-	case whole && largest < 1e6:
+	case whole && largest < 1e9 || largest >= 1e5 && largest < 1e9:
 		return "%.0f"
-	case largest >= 1e5 || largest < 1e-3:
+	case largest >= 1e9 || largest < 1e-3:
 		return "%.3g"
 	}
 	return fmt.Sprintf("%%.%df", max(0, min(2-int(math.Floor(math.Log10(largest))), 3)))

@@ -189,7 +189,7 @@ func gridCells(n, w, h, columns, scale int, space float64) (cols int, cellWidth,
 		if n <= 8 {
 			limit = 160
 		}
-		zoom := max(math.Floor(min(room, limit)/float64(w)), 1)
+		zoom := max(math.Floor(min(min(room, limit)/float64(w), 2*limit/float64(h))), 1)
 		return columns, float64(w) * zoom, float64(h) * zoom
 	default:
 		room = max(math.Floor(room), 4)
@@ -205,7 +205,8 @@ type FilterOptions struct {
 	Max int
 	// Input chooses the input channel that is drawn where there are neither 1 nor 3; the default is the first.
 	Input int
-	// Normalize; PerImage when left out (Natural): filters differ in strength by orders of magnitude.
+	// Normalize; PerImage when left out (Natural), since filters differ in strength by orders of magnitude; PerGrid for
+	// kernels of 1×1.
 	Normalize Normalize
 	// Colormap draws filters of one channel: Gray when left out.
 	Colormap Colormap
@@ -253,6 +254,9 @@ func Filters(weights *tensors.Tensor, o FilterOptions) *Figure {
 	}
 	if o.Normalize == Natural {
 		o.Normalize = PerImage
+		if kh*kw == 1 && cin != 3 { // one value has no range of its own
+			o.Normalize = PerGrid
+		}
 	}
 	if o.Caption == "" {
 		switch {
@@ -326,11 +330,15 @@ func FeatureMaps(activation *tensors.Tensor, o FeatureMapOptions) *Figure {
 		low, high := limits(maps...)
 		o.Caption = fmt.Sprintf("%d of %d channels of %d×%d, %s … %s, %s", len(maps), m.C, m.H, m.W, number(low), number(high), o.Normalize)
 	}
-	if o.Columns == 0 {
-		o.Columns = fullRows(len(maps), 8)
+	most, size := 8, 88
+	if len(maps) > 32 {
+		most, size = 16, 43
 	}
-	if o.Scale == 0 && m.W <= 88 {
-		o.Scale = max(88/m.W, 1)
+	if o.Columns == 0 {
+		o.Columns = fullRows(len(maps), most)
+	}
+	if o.Scale == 0 && max(m.W, m.H) <= size && o.Columns <= most {
+		o.Scale = size / max(m.W, m.H)
 	}
 	return grid("FeatureMaps", "feature maps", maps, GridOptions{Title: o.Title, Caption: o.Caption, Titles: titles, Columns: o.Columns,
 		Scale: o.Scale, Normalize: o.Normalize, Colormap: o.Colormap.or(Viridis), Padding: 4})

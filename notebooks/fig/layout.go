@@ -15,7 +15,7 @@ type block struct {
 // newFigure adds a title above body and a caption below it.
 func newFigure(title, caption string, body block, text string) *Figure {
 	var parts []block
-	width := max(body.width, 160)
+	width := max(body.width, 320)
 	if title != "" {
 		parts = append(parts, paragraph(title, titleStyle, width))
 	}

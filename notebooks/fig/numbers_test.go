@@ -359,3 +359,44 @@ func TestPaletteIsTellable(t *testing.T) {
 		}
 	}
 }
+
+func TestFullRows(t *testing.T) {
+	for _, c := range []struct{ n, most, want int }{{3, 8, 3}, {8, 8, 8}, {32, 16, 16}, {20, 16, 11}, {30, 16, 15}, {9, 8, 6}, {14, 8, 7}, {128, 16, 16}} {
+		if got := fullRows(c.n, c.most); got != c.want {
+			t.Errorf("%d in rows of at most %d: %d, want %d", c.n, c.most, got, c.want)
+		}
+	}
+}
+
+func TestFromMatrixAndChannel(t *testing.T) {
+	m := FromMatrix([][]float64{{1, 2, 3}, {4, 5, 6}})
+	if m.H != 2 || m.W != 3 || m.C != 1 || m.Pix[5] != 6 {
+		t.Errorf("got %+v", m)
+	}
+	if got := FromFloats([]float32{1, 2, 3, 4}, 1, 2, 2)[0].Channel(1); !slices.Equal(got.Pix, []float32{2, 4}) {
+		t.Errorf("channel 1 is %v", got.Pix)
+	}
+	for _, bad := range []func(){func() { FromMatrix(nil) }, func() { FromMatrix([][]float64{{1}, {1, 2}}) }, func() { m.Channel(1) }} {
+		if _, err := Maybe(func() *Figure { bad(); return nil }); err == nil {
+			t.Error("bad input passes")
+		}
+	}
+}
+
+// TestTensorTypes checks each type of number that the documentation promises, and one that it doesn't.
+func TestTensorTypes(t *testing.T) {
+	for what, m := range map[string]Image{
+		"uint8":   FromTensor(tensors.FromFlatDataAndDimensions([]uint8{1, 2}, 1, 2))[0],
+		"float64": FromTensor(tensors.FromFlatDataAndDimensions([]float64{1, 2}, 1, 2))[0],
+		"int32":   FromTensor(tensors.FromFlatDataAndDimensions([]int32{1, 2}, 1, 2))[0],
+		"int64":   FromTensor(tensors.FromFlatDataAndDimensions([]int64{1, 2}, 1, 2))[0],
+	} {
+		if !slices.Equal(m.Pix, []float32{1, 2}) || m.bytes != (what == "uint8") {
+			t.Errorf("%s: %+v", what, m)
+		}
+	}
+	_, err := Maybe(func() *Figure { FromTensor(tensors.FromFlatDataAndDimensions([]complex64{1, 2}, 1, 2)); return nil })
+	if err == nil || !strings.Contains(err.Error(), "convert it to float32") {
+		t.Errorf("complex numbers give %v", err)
+	}
+}
