@@ -216,6 +216,7 @@ func (r resolver) resolve(ctx context.Context) (Choice, error) {
 		var skip errSkip
 		switch {
 		case err == nil:
+			choice.warnOfIdleGPU()
 			choice.use(step.name, "xla:"+step.plugin, "xla:"+plugin+options, plugin, plugin)
 			return choice, nil
 		case ctx.Err() != nil:
@@ -267,6 +268,16 @@ func (c *Choice) fillNotTried() {
 	for _, name := range []string{stepUser, stepCUDA, stepCPU, stepRelease, stepWheel, stepGo} {
 		if !slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Name == name }) {
 			c.add(name, NotTried, "")
+		}
+	}
+}
+
+// warnOfIdleGPU warns when a GPU is there and will not be used.
+func (c *Choice) warnOfIdleGPU() {
+	for _, s := range c.Steps {
+		if s.Name == stepCUDA && s.State == Failed {
+			reason, _, _ := strings.Cut(s.Reason, "\n")
+			c.Warning = "The GPU is not used, the CPU is: " + reason
 		}
 	}
 }

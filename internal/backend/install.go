@@ -15,8 +15,8 @@ import (
 
 // installOnce makes the folder dir with build, which fills a folder beside it. Dir appears by a rename, once its
 // plugin has computed something, so it is whole whenever it is there. Of several processes one builds; what a killed
-// one left behind is swept away.
-func installOnce(ctx context.Context, dir string, progress io.Writer, build func(staging string) error) (string, error) {
+// one left behind is swept away. Check says whether a plugin works; it is probe but in tests.
+func installOnce(ctx context.Context, dir string, progress io.Writer, check func(context.Context, string) error, build func(staging string) error) (string, error) {
 	parent := filepath.Dir(dir)
 	unlock, err := filelock.Lock(ctx, filepath.Join(parent, ".lock"), func() {
 		say(progress, "another process is installing XLA: waiting for it")
@@ -26,7 +26,7 @@ func installOnce(ctx context.Context, dir string, progress io.Writer, build func
 	}
 	defer unlock()
 	plugin := installedPlugin(dir)
-	if probe(ctx, plugin) == nil {
+	if check(ctx, plugin) == nil {
 		return plugin, nil // another process brought it meanwhile
 	}
 	stale, _ := filepath.Glob(filepath.Join(parent, ".building-*"))
@@ -49,7 +49,7 @@ func installOnce(ctx context.Context, dir string, progress io.Writer, build func
 		return "", err
 	}
 	say(progress, "test: run x+1 and a convolution")
-	if err := probe(ctx, installedPlugin(staging)); err != nil {
+	if err := check(ctx, installedPlugin(staging)); err != nil {
 		return "", fmt.Errorf("the plugin was made, but %w", err)
 	}
 	if err := os.RemoveAll(dir); err != nil { // one that no longer works

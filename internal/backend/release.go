@@ -42,7 +42,7 @@ func installRelease(ctx context.Context, progress io.Writer) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return installOnce(ctx, dir, progress, func(staging string) error {
+	return installOnce(ctx, dir, progress, probe, func(staging string) error {
 		cache, err := home.Cache("xla")
 		if err != nil {
 			return err

@@ -127,7 +127,7 @@ func (r resolver) findCUDA(ctx context.Context) (string, error) {
 	var skip errSkip
 	if errors.As(err, &skip) {
 		// Not a skip: the machine has the hardware and would compute on the CPU.
-		return "", fmt.Errorf("%s is there, and %w: install it with 'go run github.com/gomlx/go-xla/cmd/pjrt_installer@latest -autoinstall'", gpu, err)
+		return "", fmt.Errorf("%s is there, and %v: install it with 'go run github.com/gomlx/go-xla/cmd/pjrt_installer@latest -autoinstall'", gpu, skip)
 	}
 	return plugin, err
 }

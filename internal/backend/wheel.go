@@ -62,7 +62,7 @@ func installWheel(ctx context.Context, progress io.Writer) (string, error) {
 	}
 	wheel := filepath.Join(cache, wheelName)
 
-	plugin, err := installOnce(ctx, dir, progress, func(staging string) error {
+	plugin, err := installOnce(ctx, dir, progress, probe, func(staging string) error {
 		if err := space(staging, buildSpace); err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func findPip(ctx context.Context) ([]string, error) {
 		}
 	}
 	if python {
-		return nil, errors.New("Python is here but not pip, which downloads XLA's libraries: install it (on Debian: apt-get install python3-pip)") //nolint:staticcheck // a name begins the sentence
+		return nil, errors.New("this Python lacks pip, which downloads XLA's libraries: install it (on Debian: apt-get install python3-pip)")
 	}
 	return nil, errors.New("no Python with pip, which downloads XLA's libraries: install it (on Debian: apt-get install python3-pip)")
 }
