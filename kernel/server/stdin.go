@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"fovea/kernel/wire"
 )
@@ -65,7 +66,7 @@ func (s *Server) ask(ctx context.Context, o *output, prompt string, password boo
 		return "", err
 	}
 	m.Route = o.parent.Route
-	if err := s.stdin.router.SendTo(identity, s.codec.Encode(m)); err != nil {
+	if err := s.sendQuestion(ctx, identity, s.codec.Encode(m)); err != nil {
 		return "", fmt.Errorf("the cell asks for input, and the frontend's stdin is not connected: %w", err)
 	}
 	select {
@@ -74,4 +75,20 @@ func (s *Server) ask(ctx context.Context, o *output, prompt string, password boo
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
+}
+
+// sendQuestion sends to the frontend's stdin. A frontend connects its channels one by one, so a first cell can be there
+// before its stdin is.
+func (s *Server) sendQuestion(ctx context.Context, identity []byte, message [][]byte) (err error) {
+	for range 40 {
+		if err = s.stdin.router.SendTo(identity, message); err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
 }
