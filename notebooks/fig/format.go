@@ -41,6 +41,14 @@ func trimZeros(s string) string {
 	return mantissa + "e" + sign + strings.TrimLeft(strings.TrimLeft(exponent, "+-"), "0")
 }
 
+// plural writes a count before nouns, a word that ends in s.
+func plural(n int, nouns string) string {
+	if n == 1 {
+		nouns = strings.TrimSuffix(nouns, "s")
+	}
+	return strconv.Itoa(n) + " " + nouns
+}
+
 var sparks = []rune("▁▂▃▄▅▆▇█")
 
 // sparkline draws y as width characters of text; a blank stands where nothing is finite.

@@ -112,8 +112,8 @@ func grid(function, noun string, images []Image, o GridOptions) *Figure {
 		}
 	}}
 	low, high := limits(images...)
-	text := fmt.Sprintf("%d %s of %d×%d, %s, %d columns; values %s … %s (%s)", len(images), noun, first.H, first.W,
-		channelsText(first.C), columns, number(low), number(high), o.Normalize)
+	text := fmt.Sprintf("%s of %d×%d, %s, %s; values %s … %s (%s)", plural(len(images), noun), first.H, first.W,
+		channelsText(first.C), plural(columns, "columns"), number(low), number(high), o.Normalize)
 	for i, t := range o.Titles {
 		if t == fmt.Sprint(i) {
 			continue // the number says it
