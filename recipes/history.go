@@ -12,7 +12,7 @@ import (
 
 // Point is one measurement of a training: a line of metrics.jsonl.
 type Point struct {
-	Split        string  `json:"split"` // "train": means over the steps since the point before; "test": over a whole set
+	Split        string  `json:"split"` // "train": means over the steps since the point before; "eval": over a whole set
 	Step         int     `json:"step"`  // steps done
 	Epoch        float64 `json:"epoch"`
 	Loss         float64 `json:"loss"`
@@ -45,7 +45,7 @@ func (h History) Last(split string) (Point, bool) {
 	return Point{}, false
 }
 
-// Curve returns steps against a value of the points, for a plot: h.Split("test").Curve(func(p Point) float64 { return p.Loss }).
+// Curve returns steps against a value of the points, for a plot: h.Split("eval").Curve(func(p Point) float64 { return p.Loss }).
 func (h History) Curve(value func(Point) float64) (steps, values []float64) {
 	for _, p := range h {
 		steps = append(steps, float64(p.Step))
@@ -135,4 +135,30 @@ func ReadHistory(path string) (History, error) {
 		}
 		h = append(h, p)
 	}
+}
+
+// Columns is a History as columns, the way drawing wants it: fig.Training(fig.History(h.Columns()), fig.TrainingOptions{}).
+type Columns struct {
+	Step                   []float64
+	Loss, Accuracy         []float64
+	EvalStep               []float64
+	EvalLoss, EvalAccuracy []float64
+}
+
+// Columns takes the history apart. Accuracies are left out where the loss is not a classifier's.
+func (h History) Columns() Columns {
+	var c Columns
+	loss := func(p Point) float64 { return p.Loss }
+	accuracy := func(p Point) float64 { return p.Accuracy }
+	classifier := false
+	for _, p := range h {
+		classifier = classifier || p.Accuracy != 0
+	}
+	c.Step, c.Loss = h.Split("train").Curve(loss)
+	c.EvalStep, c.EvalLoss = h.Split("eval").Curve(loss)
+	if classifier {
+		_, c.Accuracy = h.Split("train").Curve(accuracy)
+		_, c.EvalAccuracy = h.Split("eval").Curve(accuracy)
+	}
+	return c
 }

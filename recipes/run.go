@@ -342,7 +342,7 @@ func (r *run) test(ctx context.Context) error {
 		}
 		return fmt.Errorf("evaluate at step %d: %w", r.step, err)
 	}
-	return r.point(Point{Split: "test", Loss: e.Loss, Accuracy: e.Accuracy})
+	return r.point(Point{Split: "eval", Loss: e.Loss, Accuracy: e.Accuracy})
 }
 
 // point adds to the history, to the file and, for whoever draws it, to the screen.
@@ -379,8 +379,8 @@ func (r *run) note() string {
 			note += fmt.Sprintf("  accuracy %.1f %%", 100*p.Accuracy)
 		}
 	}
-	if p, ok := r.history.Last("test"); ok {
-		note += fmt.Sprintf("  test loss %.3f", p.Loss)
+	if p, ok := r.history.Last("eval"); ok {
+		note += fmt.Sprintf("  eval loss %.3f", p.Loss)
 		if r.fit.Loss == nil {
 			note += fmt.Sprintf(" accuracy %.1f %%", 100*p.Accuracy)
 		}

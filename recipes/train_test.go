@@ -101,7 +101,7 @@ func TestTrainsAndTrainsOn(t *testing.T) {
 	if last.Loss > first.Loss*0.9 || last.LearningRate >= first.LearningRate && last.LearningRate != 0 {
 		t.Errorf("from %+v to %+v", first, last)
 	}
-	if n := len(h.Split("test")); n != 6 {
+	if n := len(h.Split("eval")); n != 6 {
 		t.Errorf("%d evaluations, want one an epoch", n)
 	}
 	if tr.Step() != 18 || last.Step != 18 {
