@@ -38,8 +38,8 @@ func WithReLURule(g *graph.Graph, rule ReLURule, build func()) {
 
 // ReLU is max(x, 0), any shape.
 //
-// Its gradient at 0 is 0, as in PyTorch and TensorFlow, and it has a second derivative (zero) and so can stand in
-// gradient penalties and Hessian-vector products. GoMLX's Max-based one has gradient 1 at 0 and no second derivative.
+// Its gradient at 0 is 0, as in PyTorch and TensorFlow (GoMLX's own, a maximum, has 1 there), and it has a second
+// derivative (zero), so it can stand in gradient penalties and Hessian-vector products.
 func ReLU(x *graph.Node) *graph.Node {
 	zero := graph.ScalarZero(x.Graph(), x.DType())
 	positive := func(v *graph.Node) *graph.Node { return graph.Where(graph.GreaterThan(v, zero), v, zero) }
