@@ -22,7 +22,17 @@ var blues = Colormap{"blues", hex(`ffffff c9dff0 8fbede 4a98c9 0072b2 004d80`)}
 // different sizes can be compared. The right column is the recall, the bottom row the precision of each class.
 //
 // It panics when the matrix is empty or not square, when the names don't fit, or on negative counts.
-func ConfusionMatrix(counts [][]int, classes []string, o ConfusionOptions) *Figure {
+func ConfusionMatrix[N int | int32 | int64](counts [][]N, classes []string, o ConfusionOptions) *Figure {
+	data := make([][]int, len(counts)) // the caller may go on counting
+	for i, row := range counts {
+		for _, n := range row {
+			data[i] = append(data[i], int(n))
+		}
+	}
+	return confusion(data, classes, o)
+}
+
+func confusion(counts [][]int, classes []string, o ConfusionOptions) *Figure {
 	const function = "ConfusionMatrix"
 	k := len(counts)
 	if k == 0 {
@@ -84,10 +94,6 @@ func ConfusionMatrix(counts [][]int, classes []string, o ConfusionOptions) *Figu
 	if withText {
 		marginRow = cell * 0.8
 	}
-	data := make([][]int, k)
-	for i := range counts {
-		data[i] = append([]int(nil), counts[i]...)
-	}
 	body := block{left + side + margin, top + side + marginRow, func(c *canvas) {
 		c.text("predicted", captionStyle, left+side/2, 8, 0.5)
 		c.textUp("true", captionStyle, 8, top+side/2, 0.5)
@@ -106,7 +112,7 @@ func ConfusionMatrix(counts [][]int, classes []string, o ConfusionOptions) *Figu
 					c.text(n, nameStyle, x, top-nameStyle.lineHeight()/2-2, 0.5)
 				}
 			}
-			for j, n := range data[i] {
+			for j, n := range counts[i] {
 				x := left + float64(j)*cell
 				part := ratio(n, rows[i])
 				ground := colormap.At(part)
@@ -127,8 +133,8 @@ func ConfusionMatrix(counts [][]int, classes []string, o ConfusionOptions) *Figu
 			}
 			if withText {
 				s := captionStyle
-				c.text(percent(ratio(data[i][i], rows[i])), s, left+side+margin-8, y+cell/2, 1)
-				c.text(percent(ratio(data[i][i], columns[i])), s, left+(float64(i)+0.5)*cell, top+side+marginRow/2, 0.5)
+				c.text(percent(ratio(counts[i][i], rows[i])), s, left+side+margin-8, y+cell/2, 1)
+				c.text(percent(ratio(counts[i][i], columns[i])), s, left+(float64(i)+0.5)*cell, top+side+marginRow/2, 0.5)
 			}
 		}
 		for i := 0; i <= k && cell >= 11; i++ {

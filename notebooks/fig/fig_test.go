@@ -216,7 +216,7 @@ func TestBadInput(t *testing.T) {
 		{"seeds", func() *Figure { return Curves(CurveOptions{}, SeedSeries("a", nil, [][]float64{{1}, {1, 2}})) }, "run 1"},
 		{"bars", func() *Figure { return Bars([]string{"a"}, []BarSeries{{Values: []float64{nan}}}, BarOptions{}) }, "NaN"},
 		{"bar count", func() *Figure { return Bars([]string{"a"}, []BarSeries{{Values: []float64{1, 2}}}, BarOptions{}) }, "2 values"},
-		{"confusion empty", func() *Figure { return ConfusionMatrix(nil, nil, ConfusionOptions{}) }, "empty"},
+		{"confusion empty", func() *Figure { return ConfusionMatrix[int](nil, nil, ConfusionOptions{}) }, "empty"},
 		{"confusion zero", func() *Figure { return ConfusionMatrix([][]int{{0}}, []string{"a"}, ConfusionOptions{}) }, "all counts are zero"},
 		{"confusion ragged", func() *Figure { return ConfusionMatrix([][]int{{1, 2}, {1}}, []string{"a", "b"}, ConfusionOptions{}) }, "row 1"},
 		{"table", func() *Figure { return Table([]string{"a"}, [][]string{{"1", "2"}}, TableOptions{}) }, "row 0 has 2 cells"},
