@@ -23,10 +23,16 @@ func firstLine(s string) string {
 	return s
 }
 
-// compileError shows each problem with its source line and a caret.
-func (s *Session) compileError(e *front.Error) *CellError {
+// compileError shows each problem with its source line and a caret. Problems may be in earlier cells, in what would have
+// to be compiled again with this one.
+func (s *Session) compileError(e *front.Error, number int) *CellError {
 	first := e.Problems[0]
 	out := &CellError{Name: CompileError, Message: firstLine(first.Message), Line: first.Line, Column: first.Column}
+	if first.Line > 0 && first.Cell != number {
+		out.Line, out.Column = 0, 0
+		out.Message = fmt.Sprintf("In[%d] does not fit what this cell declares: %s", first.Cell, out.Message)
+		out.Traceback = []string{"what an earlier cell declared does not fit what this cell declares; nothing has changed:"}
+	}
 	for _, p := range e.Problems {
 		out.Traceback = append(out.Traceback, strings.Split(p.String(), "\n")...)
 		out.Traceback = append(out.Traceback, excerpt(s.sources[p.Cell], p.Line, p.Column)...)

@@ -39,7 +39,7 @@ func (s *Session) Execute(ctx context.Context, cell Cell, out Output) (r Result)
 	}
 	if s.process == nil {
 		if err := s.start(ctx); err != nil {
-			r.Err = s.explain(ctx, err)
+			r.Err = s.explain(ctx, err, cell.Number)
 			return r
 		}
 	}
@@ -57,13 +57,13 @@ func (s *Session) Execute(ctx context.Context, cell Cell, out Output) (r Result)
 			program.Commit()
 			r.Notes = append(r.Notes, program.Notes...)
 		}
-		r.Err = s.explain(ctx, err)
+		r.Err = s.explain(ctx, err, cell.Number)
 		return r
 	}
 	library, times, err := s.host.Build(ctx, host.Cell{ID: id, Source: program.Source, Cells: program.Cells})
 	r.Timing.Compile, r.Timing.Link = times.Compile, times.Link
 	if err != nil {
-		r.Err = s.explain(ctx, err)
+		r.Err = s.explain(ctx, err, cell.Number)
 		return r
 	}
 	response, err := s.process.call(ctx, message.Request{Op: message.Run, ID: id, Path: library, Name: host.CellPath(id), Cell: cell.Number}, s.options.Grace)
@@ -129,7 +129,7 @@ type packageError struct {
 func (e *packageError) Error() string { return e.err.Error() }
 
 // explain makes a cell's error of what stopped it before it ran.
-func (s *Session) explain(ctx context.Context, err error) *CellError {
+func (s *Session) explain(ctx context.Context, err error, number int) *CellError {
 	var compile *front.Error
 	var pkg *packageError
 	var tool *host.ToolError
@@ -139,12 +139,12 @@ func (s *Session) explain(ctx context.Context, err error) *CellError {
 	case ctx.Err() != nil:
 		return interruptedError("the cell was interrupted while it was compiled; nothing has changed")
 	case errors.As(err, &compile):
-		return s.compileError(compile)
+		return s.compileError(compile, number)
 	case errors.As(err, &pkg):
 		return s.packageError(pkg)
 	case errors.As(err, &tool):
 		if compile := front.CompilerError(tool.Output); compile != nil {
-			return s.compileError(compile)
+			return s.compileError(compile, number)
 		}
 		e := &CellError{Name: LoadError, Message: "the cell could not be built; nothing has changed", Traceback: strings.Split(front.Unmark(tool.Error()), "\n")}
 		if tool.Tool == "compile" {

@@ -13,6 +13,7 @@ import (
 // A job is one request, which can be stopped before it has begun.
 type job struct {
 	request message.Request
+	prepare func() // done in place of the request, without a response
 
 	mu      sync.Mutex
 	stopped bool

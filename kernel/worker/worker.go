@@ -54,6 +54,10 @@ func Main(loader Loader) {
 	work := make(chan *job, 16)
 	go w.serve(work)
 	w.respond(message.Response{ID: message.Ready})
+	if p, ok := loader.(interface{ Prepare() }); ok {
+		// Before the first request is taken up, while the session still compiles it.
+		work <- &job{prepare: p.Prepare}
+	}
 	requests := json.NewDecoder(bufio.NewReader(in))
 	for {
 		var request message.Request
@@ -90,6 +94,10 @@ func (w *worker) respond(r message.Response) {
 
 func (w *worker) serve(work <-chan *job) {
 	for j := range work {
+		if j.prepare != nil {
+			j.prepare()
+			continue
+		}
 		w.running.Store(j)
 		r := w.do(j)
 		w.running.Store(nil)

@@ -55,26 +55,33 @@ func (l *lowering) generate() error {
 	}
 	keep := r.keep()
 
-	var g strings.Builder
-	fmt.Fprintf(&g, "package %s\nimport %s %q\n", cellPackage, rtName, rtPath)
-	tramp := ""
+	var code strings.Builder
+	code.WriteString(storage.String())
+	code.WriteString(declarations.String())
+	fmt.Fprintf(&code, "func %s() {\n%s}\n//line kernel:1:1\nfunc init() { ", runName, body.String())
+	imports := map[string]string{rtName: rtPath} // name to path
 	if _, ok := l.packages.Name(trampPath); ok {
-		fmt.Fprintf(&g, "import %s %q\n", trampPkg, trampPath)
-		tramp = trampPkg + ".Keep(); "
+		imports[trampPkg] = trampPath
+		fmt.Fprintf(&code, "%s.Keep(); ", trampPkg)
 	}
+	fmt.Fprintf(&code, "%s.Register(%d, %s, %s) }\nfunc %s() {\n%s}\n", rtName, l.id, runName, keepName, keepName, keep)
 	if needUnsafe {
-		fmt.Fprintf(&g, "import %s \"unsafe\"\n", unsafeID)
+		imports[unsafeID] = "unsafe"
 	}
-	for _, path := range slices.Sorted(maps.Keys(r.imports)) {
-		fmt.Fprintf(&g, "import %s %q\n", r.imports[path], path)
+	for path, name := range r.imports {
+		imports[name] = path
 	}
-	for _, id := range slices.Sorted(maps.Keys(r.cells)) {
-		fmt.Fprintf(&g, "import %sc%d \"cell/c%d\"\n", ownMark, id, id)
+	for id := range r.cells {
+		imports[r.cellName(id)] = fmt.Sprintf("cell/c%d", id)
 	}
-	g.WriteString(storage.String())
-	g.WriteString(declarations.String())
-	fmt.Fprintf(&g, "func %s() {\n%s}\n", runName, body.String())
-	fmt.Fprintf(&g, "//line kernel:1:1\nfunc init() { %s%s.Register(%d, %s, %s) }\nfunc %s() {\n%s}\n", tramp, rtName, l.id, runName, keepName, keepName, keep)
+	var g strings.Builder
+	fmt.Fprintf(&g, "package %s\n", cellPackage)
+	for _, name := range slices.Sorted(maps.Keys(imports)) {
+		if strings.Contains(code.String(), name+".") { // some text was rewritten that is not used, as var _ T
+			fmt.Fprintf(&g, "import %s %q\n", name, imports[name])
+		}
+	}
+	g.WriteString(code.String())
 
 	for _, g := range l.guessed {
 		l.note("%s is taken for the package %s; import another to change that", g.name, g.path)

@@ -76,6 +76,7 @@ func explainList(e *ToolError) error {
 				continue
 			}
 			line, _, _ = strings.Cut(line, "; to add it:")
+			line, _, _ = strings.Cut(line, ": import lookup disabled")
 			lines = append(lines, line)
 		}
 		return &MissingError{strings.Join(lines, "\n") + "\nThe notebook's module does not have it: check the spelling, or add the module to go.mod with 'go get'."}
