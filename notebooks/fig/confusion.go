@@ -155,7 +155,7 @@ func confusion(counts [][]int, classes []string, o ConfusionOptions) *Figure {
 	if o.Caption != "" {
 		accuracy += " " + o.Caption
 	}
-	return newFigure(o.Title, accuracy, body, confusionText(data, classes))
+	return newFigure(o.Title, accuracy, body, confusionText(counts, classes))
 }
 
 func ratio(a, b int) float64 {
