@@ -42,7 +42,7 @@ type python struct {
 }
 
 // pinned reports whether the pinned versions run on it; older ones get the newest that do.
-func (p python) pinned() bool { return p.minor >= 12 || p.minor == 11 }
+func (p python) pinned() bool { return p.minor >= 11 }
 
 // privateJupyter returns the folder of a virtual environment that holds JupyterLab, and makes it where it is missing or
 // broken. Processes that want it at once wait for the one that came first.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,6 +41,10 @@ Fovea's data folder, once, for which Python 3.10 or newer must be there. What fo
 			if len(own) > 1 {
 				return fmt.Errorf("lab: one notebook or folder, not %d (arguments for Jupyter follow --)", len(own))
 			}
+			var err error
+			if o.program, err = installedProgram(); err != nil {
+				return err
+			}
 			target := "."
 			if len(own) == 1 {
 				target = own[0]
@@ -56,6 +61,7 @@ Fovea's data folder, once, for which Python 3.10 or newer must be there. What fo
 }
 
 type labOptions struct {
+	program                   string // that serves the kernel
 	noBrowser, print, private bool
 	port                      int
 	extra                     []string
@@ -69,11 +75,6 @@ func runLab(ctx context.Context, target string, o labOptions, stdout, stderr io.
 	if o.port < 0 || o.port > 65535 {
 		return fmt.Errorf("lab: --port %d: a port is a number up to 65535", o.port)
 	}
-	program, err := installedProgram()
-	if err != nil {
-		return err
-	}
-
 	place := specPlace{name: "fovea"}
 	env := os.Environ()
 	lab, found := "", false
@@ -92,7 +93,7 @@ func runLab(ctx context.Context, target string, o labOptions, stdout, stderr io.
 	if err != nil {
 		return err
 	}
-	if err := registerKernel(ctx, dir, program); err != nil {
+	if err := registerKernel(ctx, dir, o.program); err != nil {
 		return err
 	}
 
@@ -147,7 +148,13 @@ func labInPath(ctx context.Context, log io.Writer) (path string, ok bool) {
 }
 
 func labArguments(lab, target string, o labOptions) []string {
-	argv := []string{lab, target}
+	argv := []string{lab}
+	if filepath.Ext(target) == ".ipynb" {
+		// By its address, so that the one which Jupyter prints leads to the notebook too.
+		argv = append(argv, filepath.Dir(target), "--LabApp.default_url=/lab/tree/"+url.PathEscape(filepath.Base(target)))
+	} else {
+		argv = append(argv, target)
+	}
 	if o.noBrowser {
 		argv = append(argv, "--no-browser")
 	}
