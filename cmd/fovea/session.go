@@ -13,7 +13,14 @@ import (
 // cellPackages are what the cells of Fovea's notebooks commonly import. The host library holds them from the start, so
 // that no cell waits for one of them to be built.
 var cellPackages = []string{
+	"fovea/datasets/all",
 	"fovea/kernel/display",
+	"fovea/layers/attr",
+	"fovea/layers/loss",
+	"fovea/layers/metric",
+	"fovea/layers/optim",
+	"fovea/notebooks/fig",
+	"fovea/recipes/all",
 	"github.com/gomlx/compute",
 	"github.com/gomlx/compute/dtypes",
 	"github.com/gomlx/compute/gobackend",
@@ -21,6 +28,23 @@ var cellPackages = []string{
 	"github.com/gomlx/go-xla/compute/xla",
 	"github.com/gomlx/gomlx/core/graph",
 	"github.com/gomlx/gomlx/core/tensors",
+	"github.com/gomlx/gomlx/core/tensors/numpy",
+	"github.com/gomlx/gomlx/ml/layers",
+	"github.com/gomlx/gomlx/ml/layers/activation",
+	"github.com/gomlx/gomlx/ml/layers/norm",
+	"github.com/gomlx/gomlx/ml/model",
+	"github.com/gomlx/gomlx/ml/model/checkpoint",
+	"github.com/gomlx/gomlx/ml/model/initializer",
+	"github.com/gomlx/gomlx/ml/train",
+	"github.com/gomlx/gomlx/ml/train/loss",
+	"github.com/gomlx/gomlx/ml/train/metric",
+	"github.com/gomlx/gomlx/ml/train/optimizer",
+	"gonum.org/v1/gonum/mat",
+	"gonum.org/v1/gonum/stat",
+	"gonum.org/v1/plot",
+	"gonum.org/v1/plot/plotter",
+	"gonum.org/v1/plot/vg/vgimg",
+	"gonum.org/v1/plot/vg/vgsvg",
 }
 
 // openSession opens a session for a notebook in the folder dir: cells can import Fovea and all that it requires, files
