@@ -15,12 +15,13 @@ type Data struct {
 
 // ImageOptions says which images an experiment wants.
 type ImageOptions struct {
-	Sets  []string // in order of preference; the first that is on this machine is taken. Nil: cifar10, then shapes
-	Train int      // training images, validation included; 0: all
-	Test  int      // 0: all
-	Size  int      // height and width; 0: the set's own
-	Valid float64  // the part of the training images held out for validation; 0: a tenth
-	Seed  uint64   // of the choice and the split, and of generated images
+	Sets    []string // in order of preference; the first that is on this machine is taken. Nil: cifar10, then shapes
+	Train   int      // training images, validation included; 0: all
+	Test    int      // 0: all
+	Size    int      // height and width; 0: the set's own
+	Classes int      // of a generated set; 0: all
+	Valid   float64  // the part of the training images held out for validation; 0: a tenth
+	Seed    uint64   // of the choice and the split, and of generated images
 }
 
 // OpenImages opens the named set, or with an empty name the first of o.Sets that is on this machine.
@@ -35,7 +36,7 @@ func OpenImages(ctx context.Context, name string, o ImageOptions) (Data, error) 
 			return Data{}, fmt.Errorf("none of the data sets %v is on this machine; `fovea data` shows how to get them", sets)
 		}
 	}
-	train, test, err := datasets.Open(ctx, name, datasets.Options{Train: o.Train, Test: o.Test, Size: o.Size, Seed: o.Seed})
+	train, test, err := datasets.Open(ctx, name, datasets.Options{Train: o.Train, Test: o.Test, Size: o.Size, Classes: o.Classes, Seed: o.Seed})
 	if err != nil {
 		return Data{}, err
 	}

@@ -5,10 +5,20 @@ package all
 
 import (
 	"fovea/recipes"
+	_ "fovea/recipes/deepinside"
 	_ "fovea/recipes/vgg"
 )
 
 func init() {
+	recipes.SetCard("deepinside", ""+
+		"Package deepinside looks into a classifier by the gradient of a class's score with respect to the image.\n"+
+		"\n"+
+		"Paper:   Simonyan, Vedaldi, Zisserman 2014, Deep Inside Convolutional Networks: Visualising Image Classification Models and Saliency Maps, https://arxiv.org/abs/1312.6034\n"+
+		"Claim:   the gradient shows where the object is, well enough to segment it, though the network learnt from labels alone.\n"+
+		"Here:    a net of three convolutions on synthetic shapes of 48×48 before clutter, trained against untrained, 3 seeds:\n"+
+		"saliency inside the object, the pointing game, boxes of a graph cut, and the scores of class models.\n"+
+		"Differs: one map of the whole image in place of the mean over 10 crops; the colour model of the graph cut is two\n"+
+		"mixtures of 3 Gaussians fitted once, not again after each cut.")
 	recipes.SetCard("vgg", ""+
 		"Package vgg builds the very deep plain networks of 3×3 convolutions.\n"+
 		"\n"+

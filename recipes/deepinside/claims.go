@@ -1,0 +1,230 @@
+package deepinside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"fovea/datasets"
+	"fovea/layers/attr"
+	"fovea/recipes"
+)
+
+const trained, untrained = "trained", "untrained"
+
+var insideClaim = recipes.Claim[Config]{
+	Name:      "inside",
+	Statement: "Gradients of a trained classifier show where the object is: saliency gathers in it, its maximum hits it, a graph cut boxes it; and class models excite their class beyond any training image.",
+	Arms: []recipes.Arm[Config]{
+		{Name: trained, Config: Default},
+		{Name: untrained, Config: func() Config { c := Default; c.Trained = false; return c }()},
+	},
+	Measure: measure,
+	Tests: []recipes.Test{
+		{
+			Name: "energy", Statement: "share of the saliency's energy inside the object over the object's share of the area, trained", Unit: "×", Threshold: 3,
+			Value: func(v map[string]recipes.Values) float64 { return v[trained]["energy"] },
+		},
+		{
+			Name: "energy untrained", Statement: "the same, untrained", Unit: "×", Reported: true,
+			Value: func(v map[string]recipes.Values) float64 { return v[untrained]["energy"] },
+		},
+		{
+			Name: "pointing", Statement: "the largest saliency lies in the object, trained", Unit: "of images", Threshold: 0.8,
+			Value: func(v map[string]recipes.Values) float64 { return v[trained]["pointing"] },
+		},
+		{
+			Name: "pointing untrained", Statement: "the same, untrained", Unit: "of images", Threshold: 0.35, AtMost: true,
+			Value: func(v map[string]recipes.Values) float64 { return v[untrained]["pointing"] },
+		},
+		{
+			Name: "box", Statement: "mean overlap (IoU) of the graph cut's box with the object's", Threshold: 0.4,
+			Value: func(v map[string]recipes.Values) float64 { return v[trained]["box IoU"] },
+		},
+		{
+			Name: "box over centre", Statement: "that overlap minus that of a box of mean size in the centre", Threshold: 0.15,
+			Value: func(v map[string]recipes.Values) float64 { return v[trained]["box IoU"] - v[trained]["centre IoU"] },
+		},
+		{
+			Name: "class model", Statement: "score of the class model minus the largest score of any training image, least of all classes", Unit: "logits", Threshold: 0,
+			Value: func(v map[string]recipes.Values) float64 { return v[trained]["class model margin"] },
+		},
+		{
+			Name: "accuracy", Statement: "test accuracy of the trained network", Reported: true,
+			Value: func(v map[string]recipes.Values) float64 { return v[trained]["accuracy"] },
+		},
+	},
+}
+
+func measure(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
+	options := recipes.ImageOptions{Sets: []string{"shapes"}, Size: 48, Classes: 4, Train: 4000, Test: 400, Seed: 1}
+	if t.Scale == recipes.PaperScale {
+		options = recipes.ImageOptions{Sets: []string{"shapes"}, Size: 224, Train: 100_000, Test: 5000, Seed: 1}
+	}
+	data, err := t.Images(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if data.Test.Masks == nil || data.Test.Boxes == nil {
+		return nil, fmt.Errorf("%s has no masks and boxes to compare with; use shapes", data.Test.Name)
+	}
+	trainer, err := t.Trainer(Classifier(len(data.Train.Classes)), recipes.Fit{Epochs: 10, Batch: 32, LearningRate: 0.02, LogEvery: 25})
+	if err != nil {
+		return nil, err
+	}
+	if c.Trained {
+		if err := trainer.Run(ctx, data.Train, nil); err != nil {
+			return nil, err
+		}
+	}
+	evaluation, err := trainer.Evaluate(ctx, data.Test)
+	if err != nil {
+		return nil, err
+	}
+	maps, err := SaliencyMaps(ctx, t, trainer, data.Test)
+	if err != nil {
+		return nil, err
+	}
+	values := recipes.Values{"accuracy": evaluation.Accuracy}
+	values["energy"], values["pointing"] = compareWithMasks(maps, data.Test)
+	if !c.Trained {
+		return values, nil
+	}
+
+	segments := make([]*Segmentation, data.Test.N)
+	centre := centreBox(data.Train)
+	for i := range segments {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if segments[i], err = Segment(data.Test.PixelsAt(i), maps[i], data.Test.H, data.Test.W, c); err != nil {
+			return nil, fmt.Errorf("image %d: %w", i, err)
+		}
+		values["box IoU"] += BoxIoU(segments[i].Box, data.Test.Boxes[i]) / float64(data.Test.N)
+		values["centre IoU"] += BoxIoU(centre, data.Test.Boxes[i]) / float64(data.Test.N)
+	}
+	models, err := classModels(ctx, t, trainer, data.Train, c)
+	if err != nil {
+		return nil, err
+	}
+	if values["class model margin"], err = classModelMargin(ctx, trainer, data.Train, models); err != nil {
+		return nil, err
+	}
+	if t.Pictures() {
+		return values, draw(t, data, maps, segments, models)
+	}
+	return values, nil
+}
+
+// SaliencyMaps returns the saliency [H W] of each image for the class that the network finds likeliest.
+func SaliencyMaps(ctx context.Context, t *recipes.Trial, trainer *recipes.Trainer, images *datasets.Images) ([][]float32, error) {
+	output, err := trainer.Output(ctx, images)
+	if err != nil {
+		return nil, err
+	}
+	k := len(images.Classes)
+	logits := tensors.MustCopyFlatData[float32](output)
+	explainer, err := attr.NewExplainer(t.Backend, trainer.Store(), attr.Network(Classifier(k)), attr.Saliency)
+	if err != nil {
+		return nil, err
+	}
+	defer explainer.Close()
+	var maps [][]float32
+	const batch = 100
+	for i := 0; i < images.N; i += batch {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		j := min(i+batch, images.N)
+		var classes []int
+		for n := i; n < j; n++ {
+			row := logits[n*k : (n+1)*k]
+			classes = append(classes, slices.Index(row, slices.Max(row)))
+		}
+		x := images.Tensor(i, j)
+		m, outputs, err := explainer.Explain(x, classes...)
+		_ = x.FinalizeAll()
+		if err != nil {
+			return nil, err
+		}
+		flat := tensors.MustCopyFlatData[float32](m)
+		_, _ = m.FinalizeAll(), outputs.FinalizeAll()
+		maps = append(maps, slices.Collect(slices.Chunk(flat, images.H*images.W))...)
+	}
+	return maps, nil
+}
+
+// compareWithMasks returns two means over the images: the share of the maps' energy (the sum of squares) in the
+// object divided by the object's share of the area, and how often the largest value lies in the object.
+func compareWithMasks(maps [][]float32, images *datasets.Images) (energy, pointing float64) {
+	for i, m := range maps {
+		mask := images.MaskAt(i)
+		var inside, all, area float64
+		top := 0
+		for p, v := range m {
+			all += float64(v) * float64(v)
+			if mask[p] != 0 {
+				inside += float64(v) * float64(v)
+				area++
+			}
+			if v > m[top] {
+				top = p
+			}
+		}
+		if all > 0 && area > 0 {
+			energy += inside / all / (area / float64(len(m)))
+		}
+		if mask[top] != 0 {
+			pointing++
+		}
+	}
+	n := float64(len(maps))
+	return energy / n, pointing / n
+}
+
+// centreBox is what one can know of boxes without looking at an image: their mean size, in the centre.
+func centreBox(im *datasets.Images) [4]int {
+	var width, height int
+	for _, b := range im.Boxes {
+		width += b[2] - b[0]
+		height += b[3] - b[1]
+	}
+	w, h := (width+im.N/2)/im.N, (height+im.N/2)/im.N
+	return [4]int{(im.W - w) / 2, (im.H - h) / 2, (im.W-w)/2 + w, (im.H-h)/2 + h}
+}
+
+func classModels(ctx context.Context, t *recipes.Trial, trainer *recipes.Trainer, im *datasets.Images, c Config) (*attr.ClassModel, error) {
+	classes := make([]int, len(im.Classes))
+	for k := range classes {
+		classes[k] = k
+	}
+	return attr.ClassModels(ctx, t.Backend, trainer.Store(), attr.Network(Classifier(len(classes))), attr.ClassModelOptions{
+		Classes: classes, Height: im.H, Width: im.W, Channels: im.C, Steps: 200, Rate: 0.02, Decay: c.Decay, Momentum: 0.9, Normalize: true,
+	})
+}
+
+// classModelMargin is the least, over the classes, of the class model's score minus the largest of the class's scores on
+// training images.
+func classModelMargin(ctx context.Context, trainer *recipes.Trainer, train *datasets.Images, models *attr.ClassModel) (float64, error) {
+	output, err := trainer.Output(ctx, train)
+	if err != nil {
+		return 0, err
+	}
+	k := len(train.Classes)
+	if len(models.Scores) != k {
+		return 0, errors.New("a class model for each class is needed")
+	}
+	margins := slices.Clone(models.Scores)
+	logits := tensors.MustCopyFlatData[float32](output)
+	for class := range margins {
+		largest := logits[class]
+		for i := range train.N {
+			largest = max(largest, logits[i*k+class])
+		}
+		margins[class] -= float64(largest)
+	}
+	return slices.Min(margins), nil
+}
