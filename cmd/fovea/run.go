@@ -125,7 +125,6 @@ func (r *runner) run(ctx context.Context, paths []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(r.stderr, "backend %s\n", choice.Name)
 	if choice.Warning != "" {
 		fmt.Fprintln(r.stderr, choice.Warning)
 	}

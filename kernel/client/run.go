@@ -92,8 +92,7 @@ func (f *CellFailure) Error() string {
 // Run runs the code cells of nb in order and puts their outputs, numbers and times into it, in place of old ones.
 // After an error it stops, and nb holds what was done till then; so it does when ctx ends, which interrupts the cell.
 // The error is a *CellFailure, or wraps that of ctx.
-func Run(ctx context.Context, nb *Notebook, engine Engine, o Options) (Report, error) {
-	var report Report
+func Run(ctx context.Context, nb *Notebook, engine Engine, o Options) (report Report, err error) {
 	if err := nb.CheckGo(); err != nil {
 		return report, err
 	}

@@ -108,6 +108,9 @@ func TestAnExpectedErrorIsNone(t *testing.T) {
 	nb := codeNotebook(t, "bad")
 	set(nb.Cells[0].doc, []any{TagMayFail}, "metadata", "tags")
 	report, err := Run(context.Background(), nb, &fakeEngine{cells: map[string]cellFunc{"bad": fails("Panic", "x")}}, Options{})
+	if report.Duration <= 0 {
+		t.Error("the run took no time")
+	}
 	if err != nil || !report.Cells[0].Expected || report.Errors() != nil {
 		t.Errorf("got %v, %+v", err, report.Cells)
 	}
