@@ -46,7 +46,7 @@ func column(values ...float32) *tensors.Tensor { // [1 n 1]
 
 // The first outputs of a convolution with ones tell where padding lies.
 func TestPadding(t *testing.T) {
-	b := backendtest.ForTest(t)
+	b := layertest.Go()
 	for _, test := range []struct {
 		name string
 		o    layers.ConvOptions
@@ -104,7 +104,7 @@ func TestReLUAtZeroAndTwice(t *testing.T) {
 
 // The rules differ only in what passes a ReLU on the way back (Springenberg et al. 2015, figure 1c).
 func TestReLURules(t *testing.T) {
-	b := backendtest.ForTest(t)
+	b := layertest.Go()
 	weights := []float32{1, -1, -1, 1} // the gradient that arrives
 	for rule, want := range map[layers.ReLURule][]float64{
 		layers.ReLUGradient:  {1, -1, 0, 0},
@@ -162,7 +162,7 @@ func TestBatchNormStatistics(t *testing.T) {
 }
 
 func TestDropout(t *testing.T) {
-	b := backendtest.ForTest(t)
+	b := layertest.Go()
 	store := layertest.NewStore(1)
 	ones := tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{1}, 10000), 100, 100)
 	y, err := model.CallOnce(b, store, func(s *model.Scope, x *graph.Node) *graph.Node {
@@ -188,7 +188,7 @@ func TestDropout(t *testing.T) {
 }
 
 func TestPanicsSayWhatToDo(t *testing.T) {
-	b := backendtest.ForTest(t)
+	b := layertest.Go()
 	image := layertest.Random[float32](1, 2, 4, 4, 3)
 	for want, f := range map[string]func(s *model.Scope, x *graph.Node) *graph.Node{
 		"Filters is 0":             conv(layers.ConvOptions{}),
@@ -210,7 +210,7 @@ func TestPanicsSayWhatToDo(t *testing.T) {
 }
 
 func TestTaps(t *testing.T) {
-	b := backendtest.ForTest(t)
+	b := layertest.Go()
 	var names []string
 	var unknown, none error
 	_, err := graph.CallOnce(b, func(x *graph.Node) *graph.Node {

@@ -11,8 +11,8 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/norm"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"fovea/internal/backend/backendtest"
 	"fovea/layers"
+	"fovea/layers/layertest"
 )
 
 // Counted by hand: multiplications of convolutions and of matrices, for one image.
@@ -26,7 +26,7 @@ func TestSummary(t *testing.T) {
 		x = layers.Conv(s.In("point"), x, layers.ConvOptions{Filters: 6, Size: 1})               // [B 2 2 6]
 		return layers.Dense(s.In("logits"), layers.Dropout(s, layers.GlobalMeanPool(x), 0.5), 5) // [B 5]
 	}
-	summary, err := layers.Summarize(backendtest.ForTest(t), network, shapes.Make(dtypes.Float32, 1, 8, 8, 3))
+	summary, err := layers.Summarize(layertest.Go(), network, shapes.Make(dtypes.Float32, 1, 8, 8, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,14 +69,14 @@ func TestSummary(t *testing.T) {
 func TestSummaryOfForeignLayers(t *testing.T) {
 	network := func(s *model.Scope, x *graph.Node) *graph.Node { // [2 8 8 3]
 		x = plain.Convolution(s.In("conv"), x).Channels(4).KernelSize(3).PadSame().Done()
-		x = norm.BatchNorm(s.In("norm"), x, -1).Done()
+		x = norm.BatchNorm(s.In("norm"), x, -1).UseBackendInference(false).Done()
 		x = graph.MaxPool(x).Window(2).Done()   // [2 4 4 4]
 		x = graph.Reshape(x, 2, 16, 4)          // [2 16 4]
 		a := graph.Einsum("bnc,bmc->bnm", x, x) // [2 16 16]
 		x = layers.Flatten(graph.Einsum("bnm,bmc->bnc", a, x))
 		return plain.Dense(s.In("dense"), x, true, 5)
 	}
-	summary, err := layers.Summarize(backendtest.ForTest(t), network, shapes.Make(dtypes.Float32, 2, 8, 8, 3))
+	summary, err := layers.Summarize(layertest.Go(), network, shapes.Make(dtypes.Float32, 2, 8, 8, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestSummaryOfForeignLayers(t *testing.T) {
 
 // VGG-16 (Simonyan, Zisserman 2015, table 2): no weights are made, so it takes no memory to speak of.
 func TestSummaryOfALargeNetwork(t *testing.T) {
-	summary, err := layers.Summarize(backendtest.ForTest(t), func(s *model.Scope, x *graph.Node) *graph.Node {
+	summary, err := layers.Summarize(layertest.Go(), func(s *model.Scope, x *graph.Node) *graph.Node {
 		for stage, plan := range [][2]int{{2, 64}, {2, 128}, {3, 256}, {3, 512}, {3, 512}} {
 			for i := range plan[0] {
 				x = layers.ReLU(layers.Conv(s.In("conv%d_%d", stage+1, i+1), x, layers.ConvOptions{Filters: plan[1]}))
@@ -116,7 +116,7 @@ func TestSummaryOfALargeNetwork(t *testing.T) {
 }
 
 func TestSummaryOfAnImpossibleNetwork(t *testing.T) {
-	_, err := layers.Summarize(backendtest.ForTest(t), conv(layers.ConvOptions{Filters: 4, Size: 9, Pad: layers.Valid}), shapes.Make(dtypes.Float32, 1, 8, 8, 3))
+	_, err := layers.Summarize(layertest.Go(), conv(layers.ConvOptions{Filters: 4, Size: 9, Pad: layers.Valid}), shapes.Make(dtypes.Float32, 1, 8, 8, 3))
 	if err == nil || !strings.Contains(err.Error(), "does not fit") {
 		t.Errorf("error %v, want one that says what does not fit", err)
 	}

@@ -85,7 +85,7 @@ func TestTrapEvenWindows(t *testing.T) {
 }
 
 func TestTrapPaddingBeyondTheWindow(t *testing.T) {
-	_, err := gradientOf(backendtest.ForTest(t), false, func(s *model.Scope, x *graph.Node) *graph.Node {
+	_, err := gradientOf(layertest.Go(), false, func(s *model.Scope, x *graph.Node) *graph.Node {
 		kernel := s.VariableWithShape("weights", shapes.Make(x.DType(), 1, 1, 1, 1)).NodeValue(x.Graph())
 		return graph.Convolve(x, kernel).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()
 	}, layertest.Random[float64](1, 1, 4, 4, 1))
@@ -95,7 +95,7 @@ func TestTrapPaddingBeyondTheWindow(t *testing.T) {
 }
 
 func TestTrapGroups(t *testing.T) {
-	_, err := gradientOf(backendtest.ForTest(t), false, func(s *model.Scope, x *graph.Node) *graph.Node {
+	_, err := gradientOf(layertest.Go(), false, func(s *model.Scope, x *graph.Node) *graph.Node {
 		return plain.Convolution(s, x).Channels(4).KernelSize(3).PadSame().ChannelGroupCount(2).Done()
 	}, layertest.Random[float64](1, 1, 4, 4, 4))
 	if err == nil {
@@ -122,7 +122,7 @@ func TestTrapReLU(t *testing.T) {
 }
 
 func TestTrapStridedSecondOrder(t *testing.T) {
-	_, err := gradientOf(backendtest.ForTest(t), false, func(s *model.Scope, x *graph.Node) *graph.Node {
+	_, err := gradientOf(layertest.Go(), false, func(s *model.Scope, x *graph.Node) *graph.Node {
 		kernel := s.VariableWithShape("weights", shapes.Make(x.DType(), 3, 3, 1, 1)).NodeValue(x.Graph())
 		y := graph.Convolve(x, kernel).Strides(2).PadSame().Done()
 		return graph.Gradient(graph.ReduceAllSum(graph.Square(y)), x)[0]

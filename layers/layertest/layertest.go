@@ -63,7 +63,7 @@ func (c Case) run(t *testing.T) {
 }
 
 // evaluate runs the layer on x in evaluation.
-func (c Case) evaluate(t *testing.T, b compute.Backend, store *model.Store, x *tensors.Tensor) *tensors.Tensor {
+func (c Case) evaluate(t testing.TB, b compute.Backend, store *model.Store, x *tensors.Tensor) *tensors.Tensor {
 	t.Helper()
 	y, err := model.CallOnce(b, store, func(s *model.Scope, x *Node) *Node { return c.Layer(s.In("layer"), x) }, x)
 	if err != nil {
@@ -72,7 +72,7 @@ func (c Case) evaluate(t *testing.T, b compute.Backend, store *model.Store, x *t
 	return y
 }
 
-func (c Case) testShape(t *testing.T, b compute.Backend) {
+func (c Case) testShape(t testing.TB, b compute.Backend) {
 	store := NewStore(1)
 	y := c.evaluate(t, b, store, Random[float32](2, c.Input...))
 	if !slices.Equal(y.Shape().Dimensions, c.Output) {
@@ -93,7 +93,7 @@ func (c Case) testShape(t *testing.T, b compute.Backend) {
 }
 
 // testReuse builds the layer a second time in its scope: the same weights, so the same output.
-func (c Case) testReuse(t *testing.T, b compute.Backend) {
+func (c Case) testReuse(t testing.TB, b compute.Backend) {
 	store := NewStore(1)
 	outputs, err := model.CallOnceN(b, store, func(s *model.Scope, inputs []*Node) []*Node {
 		x := inputs[0]
@@ -112,7 +112,7 @@ func (c Case) testReuse(t *testing.T, b compute.Backend) {
 	}
 }
 
-func (c Case) testSave(t *testing.T, b compute.Backend) {
+func (c Case) testSave(t testing.TB, b compute.Backend) {
 	x, dir := Random[float32](2, c.Input...), t.TempDir()
 	store := NewStore(1)
 	saved, err := checkpoint.Build(store).Dir(dir).Keep(1).Done()
@@ -134,7 +134,7 @@ func (c Case) testSave(t *testing.T, b compute.Backend) {
 }
 
 // train runs the layer once in training, for its side effects.
-func (c Case) train(t *testing.T, b compute.Backend, store *model.Store, x *tensors.Tensor) *tensors.Tensor {
+func (c Case) train(t testing.TB, b compute.Backend, store *model.Store, x *tensors.Tensor) *tensors.Tensor {
 	t.Helper()
 	y, err := model.CallOnce(b, store, func(s *model.Scope, x *Node) *Node {
 		s.Store().SetTraining(x.Graph(), true)
@@ -147,7 +147,7 @@ func (c Case) train(t *testing.T, b compute.Backend, store *model.Store, x *tens
 }
 
 // testBatch checks that in evaluation each example has the output that it has alone.
-func (c Case) testBatch(t *testing.T, b compute.Backend) {
+func (c Case) testBatch(t testing.TB, b compute.Backend) {
 	store, x := NewStore(1), Random[float32](2, c.Input...)
 	together := Floats(c.evaluate(t, b, store, x))
 	each := len(together) / c.Input[0]
@@ -163,7 +163,7 @@ func (c Case) testBatch(t *testing.T, b compute.Backend) {
 
 // testBFloat16 feeds half precision, in evaluation and in training: the output has that type and about the right
 // values, nothing overflows, and the variables stay float32.
-func (c Case) testBFloat16(t *testing.T, b compute.Backend) {
+func (c Case) testBFloat16(t testing.TB, b compute.Backend) {
 	store, x := c.initialized(t), Random[float32](2, c.Input...)
 	outputs, err := model.CallOnceN(b, store, func(s *model.Scope, inputs []*Node) []*Node {
 		g := inputs[0].Graph()
@@ -201,10 +201,10 @@ func (c Case) testBFloat16(t *testing.T, b compute.Backend) {
 }
 
 // initialized is a store with the layer's variables, made on the Go backend, which has them at once.
-func (c Case) initialized(t *testing.T) *model.Store {
+func (c Case) initialized(t testing.TB) *model.Store {
 	t.Helper()
 	made := NewStore(1)
-	c.evaluate(t, goBackend(), made, Random[float32](2, c.Input...))
+	c.evaluate(t, Go(), made, Random[float32](2, c.Input...))
 	store := NewStore(1)
 	for v := range made.IterVariables() {
 		if v.Name() == model.RNGStateVariableName {

@@ -12,8 +12,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 )
 
-// goBackend is where variables are made.
-var goBackend = sync.OnceValue(func() compute.Backend {
+// Go is the pure-Go backend, on which small graphs compile at once.
+var Go = sync.OnceValue(func() compute.Backend {
 	b, err := compute.NewWithConfig("go")
 	if err != nil {
 		panic(err)

@@ -59,7 +59,7 @@ func TestSoftmaxCrossEntropy(t *testing.T) {
 }
 
 func TestErrorsNameTheShapes(t *testing.T) {
-	b := backendtest.ForTest(t)
+	b := layertest.Go()
 	_, err := CallOnce(b, func(labels, logits *Node) *Node {
 		return loss.SoftmaxCrossEntropy(0)([]*Node{labels}, []*Node{logits})
 	}, tensors.FromValue([]int32{1, 2, 3}), tensors.FromValue([][]float32{{1, 2}}))

@@ -45,7 +45,7 @@ func TestTopKAccuracy(t *testing.T) {
 
 // Batches of different sizes and padding count by their examples.
 func TestMeanOverBatches(t *testing.T) {
-	b, store, m := backendtest.ForTest(t), model.NewStore(), metric.MeanAccuracy()
+	b, store, m := layertest.Go(), model.NewStore(), metric.MeanAccuracy()
 	m.Reset(store.RootScope())
 	exec, err := model.NewExec(b, store, func(s *model.Scope, labels, logits *Node) *Node {
 		return m.UpdateGraph(s, []*Node{labels}, []*Node{logits})

@@ -99,7 +99,9 @@ func (m share) UpdateGraph(s *model.Scope, labels, predictions []*Node) *Node {
 // Reset forgets all batches.
 func (m share) Reset(s *model.Scope) {
 	for _, name := range []string{"correct", "counted"} {
-		m.variable(s, name).MustSetValue(tensors.FromScalar(float32(0)))
+		if err := m.variable(s, name).SetValue(tensors.FromScalar(float32(0))); err != nil {
+			panic(err) // the interface has no error to return
+		}
 	}
 }
 

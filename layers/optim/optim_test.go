@@ -124,7 +124,7 @@ func TestSchedules(t *testing.T) {
 
 // The trainer of GoMLX drives it; accumulated gradients of two half batches are the gradient of the whole.
 func TestWithTrainer(t *testing.T) {
-	b := backendtest.ForTest(t)
+	b := layertest.Go()
 	learn := func(accumulate int) []float64 {
 		store := layertest.NewStore(1)
 		o := optim.SGD{LearningRate: optim.Cosine{Initial: 0.1, Steps: 10}, Momentum: 0.9}
@@ -167,7 +167,7 @@ func TestWithTrainer(t *testing.T) {
 
 func TestSGDWithoutRate(t *testing.T) {
 	store := model.NewStore()
-	_, err := model.CallOnce(backendtest.ForTest(t), store, func(s *model.Scope, g *Graph) *Node {
+	_, err := model.CallOnce(layertest.Go(), store, func(s *model.Scope, g *Graph) *Node {
 		loss := ReduceAllSum(s.VariableWithValue("w", []float32{1}).NodeValue(g))
 		optim.SGD{}.UpdateGraph(s, g, loss)
 		return loss
