@@ -161,6 +161,21 @@ func TestBatchNormStatistics(t *testing.T) {
 	})
 }
 
+// The random numbers of an initialiser may be infinite now and then; weights may not.
+func TestWeightsAreFinite(t *testing.T) {
+	store := model.NewStore()
+	_, err := model.CallOnce(layertest.Go(), store, func(s *model.Scope, x *graph.Node) *graph.Node {
+		s = s.WithInitializer(func(g *graph.Graph, shape shapes.Shape) *graph.Node {
+			return graph.Div(graph.Ones(g, shape), graph.IotaFull(g, shape)) // 1/0 first
+		})
+		return layers.Dense(s, x, 2)
+	}, layertest.Random[float32](1, 3, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "weights", layertest.Floats(store.GetVariable("/weights").MustValue()), 0, 1, 0.5, 1./3)
+}
+
 func TestDropout(t *testing.T) {
 	b := layertest.Go()
 	store := layertest.NewStore(1)
