@@ -96,7 +96,9 @@ func (s *Session) stackError(name, text string, frames []message.Frame) *CellErr
 		f := &frames[i]
 		number, line, ok := cellPlace(*f)
 		if !ok {
-			library = f // the one that cell code called is the last before cell code
+			if !strings.HasPrefix(f.Function, "fovea/kernel/worker/") {
+				library = f // the one that cell code called is the last before cell code
+			}
 			continue
 		}
 		if library != nil {

@@ -161,15 +161,13 @@ func (s *Session) ended(r message.Response, number int) *CellError {
 	case r.Ended == message.Panicked:
 		return s.panicError(r)
 	case r.Ended == message.Exited:
-		e := s.stackError(Exit, fmt.Sprintf("os.Exit(%d) was called: it ends the cell, the values stay", r.ExitCode), r.Frames)
-		return e
+		return s.stackError(Exit, fmt.Sprintf("os.Exit(%d) was called: it ends the cell, the values stay", r.ExitCode), r.Frames)
 	case r.Ended == message.Goexit:
-		return &CellError{Name: Exit, Message: "runtime.Goexit was called: the cell has ended"}
+		return s.stackError(Exit, "runtime.Goexit was called: the cell has ended", r.Frames)
 	case r.Left:
 		return interruptedError("the cell was interrupted; it waited for something, and its goroutine waits on in the background. The values are kept")
 	case r.Ended == message.Interrupted, r.Stopped:
-		e := s.stackError(Interrupted, "the cell was interrupted; the values are kept", r.Frames)
-		return e
+		return s.stackError(Interrupted, "the cell was interrupted; the values are kept", r.Frames)
 	}
 	return nil
 }

@@ -77,7 +77,8 @@ func (l *lowering) generate() error {
 	var g strings.Builder
 	fmt.Fprintf(&g, "package %s\n", cellPackage)
 	for _, name := range slices.Sorted(maps.Keys(imports)) {
-		if strings.Contains(code.String(), name+".") { // some text was rewritten that is not used, as var _ T
+		// Some text is rewritten but not used, as in var _ T. A position may stand between a name and its dot.
+		if strings.Contains(code.String(), name+".") || strings.Contains(code.String(), name+"/*") {
 			fmt.Fprintf(&g, "import %s %q\n", name, imports[name])
 		}
 	}

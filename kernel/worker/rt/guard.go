@@ -5,6 +5,7 @@ import (
 	"log"
 	"os"
 	"reflect"
+	"runtime"
 	"strings"
 )
 
@@ -44,13 +45,6 @@ func Guard[F any](f F) F {
 }
 
 func report(e any) {
-	switch e := e.(type) {
-	case interrupted:
-		return
-	case exit:
-		fmt.Fprintf(os.Stderr, "os.Exit(%d) was called in a goroutine: the goroutine ends, the kernel goes on\n", int(e))
-		return
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "panic in a goroutine: %s\n", panicText(e))
 	for _, f := range frames() {
@@ -61,14 +55,16 @@ func report(e any) {
 	os.Stderr.WriteString(b.String()) // one write, so that two reports do not mix
 }
 
-// exit is the panic value that stands for os.Exit.
-type exit int
-
-func (e exit) Error() string { return fmt.Sprintf("os.Exit(%d)", int(e)) }
-
-// Exit is os.Exit in cell code: it ends the cell, not the process that holds the values. Unlike os.Exit it runs
-// deferred calls on its way.
-func Exit(code int) { panic(exit(code)) }
+// Exit is os.Exit in cell code: it ends the cell, or the goroutine, not the process that holds the values. Unlike os.Exit
+// it runs deferred calls on its way.
+func Exit(code int) {
+	if r := current.Load(); r != nil && r.goroutine == goroutineID() {
+		r.exited, r.exitCode = true, code
+	} else {
+		fmt.Fprintf(os.Stderr, "os.Exit(%d) was called in a goroutine: the goroutine ends, the kernel goes on\n", code)
+	}
+	runtime.Goexit()
+}
 
 // Fatal, Fatalf and Fatalln are log's in cell code.
 func Fatal(v ...any) {

@@ -11,11 +11,6 @@ import (
 	"unsafe"
 )
 
-// interrupted is the panic value that unwinds an interrupted cell.
-type interrupted struct{}
-
-func (interrupted) Error() string { return "interrupted" }
-
 // An interrupt stops the goroutines that belong to one cell, and leaves those of earlier cells alone. What a goroutine
 // belongs to is known by its profiler label, which the goroutines that it starts inherit, also through libraries.
 
@@ -45,7 +40,9 @@ func stopLabel(label unsafe.Pointer) {
 	halted.Store(&labels)
 }
 
-// Poll is called at the start of every loop body of cell code. It panics when the goroutine's cell was interrupted.
+// Poll is called at the start of every loop body of cell code. It ends the goroutine when its cell was interrupted.
+// Goexit runs deferred calls as a panic would, but nobody can recover it by mistake, and in a goroutine that a library
+// has started it is not the end of the worker.
 func Poll() {
 	if labels := halted.Load(); labels != nil {
 		pollLabels(*labels)
@@ -55,7 +52,7 @@ func Poll() {
 //go:noinline
 func pollLabels(labels []unsafe.Pointer) {
 	if slices.Contains(labels, profLabel()) {
-		panic(interrupted{})
+		runtime.Goexit()
 	}
 }
 
@@ -72,7 +69,7 @@ func Sleep(d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-r.stop:
-		panic(interrupted{})
+		runtime.Goexit()
 	}
 }
 

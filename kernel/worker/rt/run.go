@@ -49,6 +49,8 @@ type Run struct {
 	mu        sync.Mutex
 	label     unsafe.Pointer // marks the cell's goroutine and those that it starts
 	goroutine int64
+	exited    bool // by Exit, with exitCode
+	exitCode  int
 
 	Done    chan struct{} // closed when the cell has ended
 	Outcome message.Response
@@ -87,19 +89,17 @@ func (r *Run) call(entry func()) {
 		if returned {
 			return
 		}
-		switch e := recover().(type) {
-		case nil:
-			r.Outcome.Ended = message.Goexit
-		case interrupted:
-			r.Outcome.Ended = message.Interrupted
-			r.Outcome.Frames = frames()
-		case exit:
-			r.Outcome.Ended, r.Outcome.ExitCode = message.Exited, int(e)
-			r.Outcome.Frames = frames()
-		default:
+		switch e := recover(); {
+		case e != nil:
 			r.Outcome.Ended, r.Outcome.Text = message.Panicked, panicText(e)
-			r.Outcome.Frames = frames()
+		case r.exited:
+			r.Outcome.Ended, r.Outcome.ExitCode = message.Exited, r.exitCode
+		case r.stopped():
+			r.Outcome.Ended = message.Interrupted
+		default:
+			r.Outcome.Ended = message.Goexit
 		}
+		r.Outcome.Frames = frames()
 	}()
 	entry()
 	returned = true
