@@ -12,9 +12,13 @@ import (
 	"fovea/kernel/wire"
 )
 
-// lateTime is how long after an error requests can still come in that were sent before it: a frontend that runs a whole
-// notebook sends its cells one by one, and the first may have failed by then.
-const lateTime = 250 * time.Millisecond
+// A frontend that runs a whole notebook sends its cells one by one, and the first can have failed before the last is
+// sent. lateTime is how long after an error cells can still come in that were sent before it, by their date; burstTime
+// is the longest pause within such a burst. Who waits for each reply before the next cell is never in a burst.
+const (
+	lateTime  = 250 * time.Millisecond
+	burstTime = 100 * time.Millisecond
+)
 
 // A shell runs cells one after the other: the main one, or a subshell, which also answers other requests in its turn.
 type shell struct {
@@ -22,8 +26,10 @@ type shell struct {
 	id     string
 	queue  *queue
 
-	running  *request // the cell that runs now; guarded by server.status
-	failedAt time.Time
+	running *request // the cell that runs now; guarded by server.status
+
+	failedAt  time.Time // when a cell failed that stops what waits
+	abortedAt time.Time // when the last cell that was not run for it had arrived
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // stops the cell that runs now
@@ -101,11 +107,16 @@ func (sh *shell) aborts(r *request) bool {
 	if sh.failedAt.IsZero() {
 		return false
 	}
-	if !r.arrived.After(sh.failedAt) {
+	sent := r.Header.Time()
+	queued := !r.arrived.After(sh.failedAt)
+	late := r.arrived.Before(sh.failedAt.Add(lateTime)) && !sent.IsZero() && sent.Before(sh.failedAt)
+	burst := !sh.abortedAt.IsZero() && r.arrived.Before(sh.abortedAt.Add(burstTime))
+	if queued || late || burst {
+		sh.abortedAt = r.arrived
 		return true
 	}
-	sent := r.Header.Time()
-	return r.arrived.Before(sh.failedAt.Add(lateTime)) && !sent.IsZero() && sent.Before(sh.failedAt)
+	sh.failedAt, sh.abortedAt = time.Time{}, time.Time{}
+	return false
 }
 
 // setRunning publishes the status and notes what runs, in one step (see publishStatus).

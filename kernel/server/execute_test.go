@@ -167,6 +167,36 @@ func TestAbortOfLateCells(t *testing.T) {
 	}
 }
 
+// A frontend that runs a whole notebook is still sending when the first cell fails.
+func TestAbortOfABurst(t *testing.T) {
+	f := connect(t, start(t))
+	const n = 200
+	for i := range n {
+		code := "value"
+		if i == 0 {
+			code = "fail"
+		}
+		f.send("shell", "execute_request", map[string]any{"code": code})
+	}
+	for i := range n {
+		want := "aborted"
+		if i == 0 {
+			want = "error"
+		}
+		if m := f.next(f.replies["shell"]); field[string](m, "status") != want {
+			t.Fatalf("cell %d: %s", i, m.Content)
+		}
+	}
+	// One that waits for each reply is not taken for a burst.
+	time.Sleep(2 * burstTime)
+	for range 3 {
+		f.run("fail")
+		if reply, _ := f.run("value"); field[string](reply, "status") != "ok" {
+			t.Errorf("the cell after an error: %s", reply.Content)
+		}
+	}
+}
+
 func TestControlIsAnsweredWhileACellRuns(t *testing.T) {
 	k := start(t)
 	f := connect(t, k)

@@ -1,0 +1,114 @@
+package conformance
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fovea/internal/home"
+)
+
+// verdict is a line of suite/run.py: how one test ended.
+type verdict struct {
+	Test    string
+	Outcome string // ok, skipped or failed
+	Text    string // the reason, the traceback
+	Seconds float64
+}
+
+// TestKernel runs the suites against a kernel that is installed for this test alone. Each test in Python is a subtest.
+func TestKernel(t *testing.T) {
+	python := os.Getenv("FOVEA_JUPYTER_PYTHON")
+	if python == "" {
+		t.Skip("$FOVEA_JUPYTER_PYTHON names no Python with Jupyter's client: run 'make jupyter-env' and set it to build/jupyter/bin/python")
+	}
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	if _, err := exec.LookPath(python); err != nil {
+		t.Fatalf("$FOVEA_JUPYTER_PYTHON: %v", err)
+	}
+	data := t.TempDir()
+	env := append(os.Environ(), "JUPYTER_DATA_DIR="+data, "JUPYTER_RUNTIME_DIR="+filepath.Join(data, "runtime"),
+		"GOMLX_BACKEND=go", "PYTHONWARNINGS=ignore")
+	run := func(ctx context.Context, name string, args ...string) *exec.Cmd {
+		command := exec.CommandContext(ctx, name, args...)
+		command.Env = env
+		return command
+	}
+	if out, err := run(t.Context(), fovea(t), "kernel", "install").CombinedOutput(); err != nil {
+		t.Fatalf("kernel install: %v\n%s", err, out)
+	}
+	for _, suite := range []string{"published", "protocol", "notebooks"} {
+		t.Run(suite, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+			defer cancel()
+			command := run(ctx, python, filepath.Join("suite", "run.py"), suite)
+			command.WaitDelay = 5 * time.Second
+			out, err := command.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log strings.Builder
+			command.Stderr = &log
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			tests := 0
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				var v verdict
+				if json.Unmarshal(lines.Bytes(), &v) != nil || v.Test == "" {
+					t.Log(lines.Text())
+					continue
+				}
+				tests++
+				t.Run(v.Test, func(t *testing.T) {
+					switch v.Outcome {
+					case "ok":
+						t.Logf("%.2f s", v.Seconds)
+					case "skipped":
+						t.Skip(v.Text)
+					default:
+						t.Error(v.Text)
+					}
+				})
+			}
+			var exit *exec.ExitError
+			if err := command.Wait(); err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1) {
+				t.Errorf("the suite ended with %v", err)
+			}
+			if tests == 0 {
+				t.Error("the suite ran no test")
+			}
+			if t.Failed() {
+				t.Logf("the kernel's log:\n%s", log.String())
+			}
+		})
+	}
+}
+
+// fovea is the command to test: $FOVEA_COMMAND, or one that is built now.
+func fovea(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("FOVEA_COMMAND"); path != "" {
+		return path
+	}
+	root, err := home.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "fovea")
+	build := exec.Command("go", "build", "-o", path, "./cmd/fovea")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}

@@ -1,0 +1,9 @@
+// Package conformance holds no code: its tests drive the installed kernel from outside, through the clients that
+// Jupyter's own frontends use. suite has them in Python:
+//
+//	published.py  jupyter_kernel_test, the suite that Jupyter publishes for kernels
+//	protocol.py   what that suite leaves out: queues, priorities, interrupts, ends, signatures, subshells, transports
+//	notebooks.py  notebooks run by nbclient
+//
+// 'make jupyter-env' installs what they need; $FOVEA_JUPYTER_PYTHON names its Python. Without it they are skipped.
+package conformance
