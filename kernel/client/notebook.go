@@ -259,32 +259,63 @@ func (c *Cell) Tags() []string {
 // HasTag reports whether the cell has a tag.
 func (c *Cell) HasTag(tag string) bool { return slices.Contains(c.Tags(), tag) }
 
-// Title is the first line of the cell that says something, for lists.
+// Title is the line that tells best what the cell does, for lists: the comment at its head, or its first statement
+// behind imports and functions.
 func (c *Cell) Title() string {
-	comment, imports := "", false
+	comment, first, inside, end := "", "", false, ""
 	for line := range strings.Lines(c.Source) {
-		line = strings.TrimSpace(line)
-		switch {
-		case imports:
-			imports = line != ")"
-		case strings.HasPrefix(line, "import ("):
-			imports = true
-		case line == "" || line == "%%" || strings.HasPrefix(line, "import "):
-		case strings.HasPrefix(line, "//"):
-			if comment == "" {
-				comment = strings.TrimSpace(strings.TrimPrefix(line, "//"))
+		line = strings.TrimRight(line, " \t\r\n")
+		if inside {
+			inside = line != end
+			continue
+		}
+		switch trimmed := strings.TrimSpace(line); {
+		case trimmed == "" || trimmed == "%%" || strings.HasPrefix(trimmed, "import ") && !strings.HasSuffix(trimmed, "("):
+		case strings.HasPrefix(trimmed, "import"):
+			inside, end = true, ")"
+		case strings.HasPrefix(trimmed, "//"):
+			if first == "" && comment == "" {
+				comment = strings.TrimSpace(strings.TrimPrefix(trimmed, "//"))
+			}
+		case strings.HasPrefix(line, "func ") && strings.HasSuffix(line, "{"):
+			// The comment above was the function's own.
+			inside, end, comment = true, "}", ""
+			if first == "" {
+				first = trimmed
 			}
 		case comment != "":
-			return comment // what the author says of the code is better than the code
+			return comment
 		default:
-			return line
+			return trimmed
 		}
 	}
 	if comment != "" {
 		return comment
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(c.Source), "\n")
-	return strings.TrimSpace(first)
+	if first != "" {
+		return strings.TrimSuffix(first, " {")
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(c.Source), "\n")
+	return strings.TrimSpace(line)
+}
+
+// section is the heading under which the cell at index i stands as the first code cell, or "".
+func (nb *Notebook) section(i int) string {
+	for i--; i >= 0 && nb.Cells[i].Type != "code"; i-- {
+		heading, fenced := "", false
+		for line := range strings.Lines(nb.Cells[i].Source) {
+			if strings.HasPrefix(line, "```") {
+				fenced = !fenced
+			}
+			if text := strings.TrimLeft(line, "#"); !fenced && text != line && strings.HasPrefix(text, " ") {
+				heading = strings.TrimSpace(text)
+			}
+		}
+		if heading != "" {
+			return heading
+		}
+	}
+	return ""
 }
 
 // newCell makes a code cell; formats from 4.5 on want an id in it.

@@ -119,7 +119,7 @@ func Run(ctx context.Context, nb *Notebook, engine Engine, o Options) (report Re
 			report.Skipped = len(run) - n
 			return report, fmt.Errorf("%s: interrupted: %w", nb.Path, err)
 		}
-		cell := runCell(ctx, nb.Cells[index], CellReport{Number: n + 1, Index: index}, len(run), engine, shown, o)
+		cell := runCell(ctx, nb.Cells[index], CellReport{Number: n + 1, Index: index, Title: nb.title(index)}, len(run), engine, shown, o)
 		report.Cells = append(report.Cells, cell)
 		if cell.Err != nil && ctx.Err() != nil {
 			report.Skipped = len(run) - n - 1
@@ -137,7 +137,6 @@ func Run(ctx context.Context, nb *Notebook, engine Engine, o Options) (report Re
 }
 
 func runCell(ctx context.Context, cell *Cell, c CellReport, of int, engine Engine, shown displays, o Options) CellReport {
-	c.Title = cell.Title()
 	out := &collector{cell: cell, number: c.Number, displays: shown}
 	if o.Watch != nil {
 		o.Watch.CellStarted(c, of, out.saying)
@@ -171,6 +170,15 @@ func runCell(ctx context.Context, cell *Cell, c CellReport, of int, engine Engin
 		o.Watch.CellEnded(c, of)
 	}
 	return c
+}
+
+// title names a cell in lists: by its section, when it is the first there, and by its own words.
+func (nb *Notebook) title(index int) string {
+	title := nb.Cells[index].Title()
+	if section := nb.section(index); section != "" {
+		return section + " · " + title
+	}
+	return title
 }
 
 func orNothing(s string) string {
