@@ -11,6 +11,7 @@ type colour [3]int
 type painter struct {
 	size    int
 	clutter int // 0 … 256
+	turn    int // the shape's largest rotation either way, in 1024ths of a full turn
 	source  *rand.PCG
 	random  *rand.Rand
 	raster  *raster
@@ -18,8 +19,8 @@ type painter struct {
 	placed  [][]point
 }
 
-func newPainter(size int, clutter float64) *painter {
-	p := &painter{size: size, clutter: int(math.Round(256 * max(clutter, 0))), source: rand.NewPCG(0, 0), raster: newRaster(size)}
+func newPainter(size int, clutter, degrees float64) *painter {
+	p := &painter{size: size, clutter: int(math.Round(256 * max(clutter, 0))), turn: int(math.Round(turn * degrees / 360)), source: rand.NewPCG(0, 0), raster: newRaster(size)}
 	p.random = rand.New(p.source)
 	p.canvas = make([]int, size*size*3)
 	return p
@@ -34,18 +35,18 @@ func (p *painter) units(part int) int { return part * p.size * pixel / 256 }
 // paint draws the shape before a background, and writes the pixels, the mask and the box.
 func (p *painter) paint(shape outline, pixels, mask []uint8) (box [4]int) {
 	p.background()
-	own := p.anyColour()
+	own := p.light()
 	for range p.clutter * 14 / 256 {
 		// Some fragments have the shape's colour, so that looking for the colour doesn't find the shape.
 		c := own
 		if p.between(0, 2) > 0 {
-			c = p.anyColour()
+			c = p.light()
 		}
 		p.fragment(c)
 	}
 
 	radius := p.units(p.between(46, 80))
-	p.place(shape, radius, p.between(230, 286), p.between(0, turn-1))
+	p.place(shape, radius, p.between(230, 286), p.between(-p.turn, p.turn))
 	p.centre()
 	p.raster.fill(p.placed)
 	p.blend(p.visible(own), p.between(0, 40))
@@ -54,15 +55,22 @@ func (p *painter) paint(shape outline, pixels, mask []uint8) (box [4]int) {
 	return box
 }
 
-// anyColour avoids the ends of the range, where shading and noise would be clipped.
-func (p *painter) anyColour() colour {
-	return colour{p.between(16, 239), p.between(16, 239), p.between(16, 239)}
+// light returns the colour of a shape or a fragment, anything light: as photographs mostly have it, things are lighter
+// than what is behind them, and a small network need not learn each edge twice, once for each sign. The range ends
+// where shading and noise would be clipped.
+func (p *painter) light() (c colour) {
+	for k := range 3 {
+		c[k] = p.between(130, 245)
+	}
+	c[p.between(0, 2)] = p.between(200, 245)
+	return c
 }
 
-// background fills the canvas with a gradient between four related colours and patches of light and shade.
+// background fills the canvas with a gradient between four related dark colours and patches of light and shade.
 func (p *painter) background() {
-	base := colour{p.between(50, 205), p.between(50, 205), p.between(50, 205)}
-	spread := 10 + p.clutter*50/256
+	grey := p.between(35, 105)
+	base := colour{grey + p.between(-25, 25), grey + p.between(-25, 25), grey + p.between(-25, 25)}
+	spread := 5 + p.clutter*50/256
 	var corner [4]colour
 	for k := range corner {
 		for c := range 3 {
@@ -215,15 +223,9 @@ func (p *painter) visible(c colour) colour {
 		if distance >= 75*75 {
 			return c
 		}
-		c = p.anyColour()
+		c = p.light()
 	}
-	for k := range 3 { // unlucky eight times: go to the far side of each channel
-		c[k] = 200
-		if under[k]/max(weight, 1) > 127 {
-			c[k] = 55
-		}
-	}
-	return c
+	return colour{245, 245, 245} // unlucky eight times
 }
 
 // covered calls f for each pixel of the last fill that has any cover, with its number.

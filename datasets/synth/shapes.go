@@ -20,6 +20,7 @@ type ShapesOptions struct {
 	Size    int     // H and W in pixels, 16 to 512; 0: 32
 	Classes int     // the first 2 to 10 of ShapeNames; 0: 10
 	Clutter float64 // how busy the background is, up to 1; 0: 0.5, negative: a plain background
+	Turn    float64 // the largest rotation either way in degrees, up to 180; 0: 30
 	Seed    uint64
 }
 
@@ -42,8 +43,8 @@ var Info = datasets.Info{
 
 // Norm is about the mean and the deviation of the default set; fixed, so that every set of shapes has the same scale.
 var Norm = datasets.Normalization{
-	Mean: []float32{0.5, 0.5, 0.5},
-	Std:  []float32{0.2, 0.2, 0.2},
+	Mean: []float32{0.36, 0.36, 0.36},
+	Std:  []float32{0.215, 0.215, 0.215},
 }
 
 // firstTest is where the test images of a seed begin: far from any training image.
@@ -104,6 +105,9 @@ func Shapes(o ShapesOptions) (*datasets.Images, error) {
 	if o.Clutter == 0 {
 		o.Clutter = 0.5
 	}
+	if o.Turn == 0 {
+		o.Turn = 30
+	}
 	switch {
 	case o.N < 0 || o.First < 0:
 		return nil, fmt.Errorf("shapes: %d images from number %d on", o.N, o.First)
@@ -113,6 +117,8 @@ func Shapes(o ShapesOptions) (*datasets.Images, error) {
 		return nil, fmt.Errorf("shapes: %d classes; there must be 2 to %d", o.Classes, len(ShapeNames))
 	case !(o.Clutter <= 1):
 		return nil, fmt.Errorf("shapes: a clutter of %v; it must be at most 1", o.Clutter)
+	case !(o.Turn > 0 && o.Turn <= 180):
+		return nil, fmt.Errorf("shapes: turned by up to %v degrees; it must be above 0 and at most 180", o.Turn)
 	}
 	im := &datasets.Images{
 		Name: "shapes", N: o.N, H: o.Size, W: o.Size, C: 3,
@@ -124,7 +130,7 @@ func Shapes(o ShapesOptions) (*datasets.Images, error) {
 	n := runtime.GOMAXPROCS(0)
 	for w := range n {
 		workers.Go(func() {
-			p := newPainter(o.Size, o.Clutter)
+			p := newPainter(o.Size, o.Clutter, o.Turn)
 			for i := w; i < o.N; i += n {
 				number := uint64(o.First + i)
 				im.Labels[i] = label(o.Seed, number, uint64(o.Classes))
