@@ -4,8 +4,8 @@
 // Claim:   the gradient shows where the object is, well enough to segment it, though the network learnt from labels alone.
 // Here:    a net of three convolutions on synthetic shapes of 48×48 before clutter, trained against untrained, 3 seeds:
 // saliency inside the object, the pointing game, boxes of a graph cut, and the scores of class models.
-// Differs: one map of the whole image in place of the mean over 10 crops; the colour model of the graph cut is two
-// mixtures of 3 Gaussians fitted once, not again after each cut.
+// Differs: the ten windows of a map are the whole image, moved by a twelfth of its size, not crops of it; the colour
+// model of the graph cut is two mixtures of 3 Gaussians fitted once, not again after each cut.
 package deepinside
 
 import (

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"fovea/datasets"
 )
 
 // The flow equals the capacity of the cheapest of all cuts, found by trying every one.
@@ -166,6 +168,35 @@ func TestQuantileAndIoU(t *testing.T) {
 	} {
 		if got := BoxIoU(c.a, c.b); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("overlap of %v and %v is %g, want %g", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+// What a window shows comes back to where it was: adding a window's own picture of a ramp gives a tenth of the ramp.
+func TestWindowsComeBack(t *testing.T) {
+	const h, w = 5, 7
+	im := &datasets.Images{N: 1, H: h, W: w, C: 1}
+	for i := range h * w {
+		im.Pixels = append(im.Pixels, uint8(i+1))
+	}
+	for _, v := range []window{{}, {mirror: true}, {dy: 2, dx: -1}, {dy: -1, dx: 2, mirror: true}} {
+		var m []float32
+		for _, p := range v.see(im).Pixels {
+			m = append(m, float32(p))
+		}
+		sum := make([]float32, h*w)
+		v.add(sum, m, h, w)
+		seen := 0
+		for i, s := range sum {
+			if s != 0 {
+				seen++
+				if math.Abs(float64(s)-float64(i+1)/10) > 1e-6 {
+					t.Errorf("%+v: pixel %d got %g", v, i, s)
+				}
+			}
+		}
+		if want := (h - max(v.dy, -v.dy)) * (w - max(v.dx, -v.dx)); seen != want {
+			t.Errorf("%+v: %d pixels came back, want %d", v, seen, want)
 		}
 	}
 }

@@ -153,7 +153,7 @@ func TestSuiteFindsWhatIsBroken(t *testing.T) {
 		})},
 		"doesn't learn": {"learns", "loss", network(func(s *model.Scope, x *graph.Node) *graph.Node {
 			y := layers.Dense(s.In("output"), layers.Flatten(x), 3)
-			return graph.Add(graph.MulScalar(y, 1e-6), graph.MulScalar(graph.StopGradient(y), 1))
+			return graph.MulScalar(y, 1e-9) // what any optimiser can do in a few steps doesn't show
 		})},
 		"needless exception": {"taps", "remove the exception", func(r *recipes.Recipe[toyConfig], _ *Subject) {
 			r.Exceptions = map[string]string{"taps": "for no reason"}

@@ -98,7 +98,7 @@ func Tiny(c Config) Config {
 	for _, stage := range c.Stages {
 		small := make([]int, len(stage))
 		for i, filters := range stage {
-			small[i] = max(4, filters/64)
+			small[i] = max(8, filters/64)
 		}
 		tiny.Stages = append(tiny.Stages, small)
 	}
