@@ -83,8 +83,11 @@ type CellError struct {
 }
 
 func (e *CellError) Error() string {
-	if e.Line > 0 {
+	switch {
+	case e.Line > 0 && e.Column > 0:
 		return fmt.Sprintf("%s: %d:%d: %s", e.Name, e.Line, e.Column, e.Message)
+	case e.Line > 0:
+		return fmt.Sprintf("%s: line %d: %s", e.Name, e.Line, e.Message)
 	}
 	return e.Name + ": " + e.Message
 }

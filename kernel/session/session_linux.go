@@ -49,6 +49,11 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	if _, err := os.Stat(filepath.Join(o.ModuleDir, "go.mod")); err != nil {
 		return nil, fmt.Errorf("session: %s is no module: %w", o.ModuleDir, err)
 	}
+	if o.Dir != "" {
+		if info, err := os.Stat(o.Dir); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("session: no such file or directory: %s (the folder in which cells should run)", o.Dir)
+		}
+	}
 	if o.Packages == nil {
 		o.Packages = StandardPackages()
 	}

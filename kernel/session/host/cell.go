@@ -68,15 +68,19 @@ func (h *Host) compile(ctx context.Context, c Cell) error {
 
 // linkStub links a cell against a stub of the host library: given the real one, the linker would read all its symbols.
 func linkStub(ctx context.Context, h *Host, c Cell) error {
-	object := h.file(c.ID, ".o")
+	file := h.file(c.ID, ".o")
 	stub := filepath.Join(h.work, "stub", "libhost.so") // the linker wants this base name
 	if err := os.MkdirAll(filepath.Dir(stub), 0o755); err != nil {
 		return err
 	}
-	names, err := objectNames(object)
+	object, err := readObject(file)
 	if err != nil {
 		return err
 	}
+	if err := object.dropMethods(func(name string) bool { return h.symbols.all[name] != nil }); err != nil {
+		return err
+	}
+	names := object.names(blockSymbols, blockNonPackageRf)
 	if err := h.symbols.writeStub(stub, names); err != nil {
 		return err
 	}
@@ -116,7 +120,7 @@ func linkStub(ctx context.Context, h *Host, c Cell) error {
 	}
 	env := []string{"FOVEA_LD=" + h.tools.linker, "FOVEA_ALIASES=" + script}
 	return h.tools.tool(ctx, h.work, env, "link", "-o", h.file(c.ID, ".so"), "-importcfg", config, "-buildmode=plugin", "-linkshared",
-		"-pluginpath="+CellPath(c.ID), "-s", "-w", "-extld="+filepath.Join(h.work, "ld.sh"), object)
+		"-pluginpath="+CellPath(c.ID), "-s", "-w", "-extld="+filepath.Join(h.work, "ld.sh"), file)
 }
 
 // linkPlugin links a cell with all packages that it needs, as the go command does with -buildmode=plugin.
