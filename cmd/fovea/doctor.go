@@ -52,6 +52,9 @@ The exit code is 0 when there is a backend that computes.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			report, err := examine(cmd.Context(), backend.Options{Install: install, Progress: cmd.ErrOrStderr()}, !quick)
+			if cmd.Context().Err() != nil {
+				return err // interrupted: what was found so far says little
+			}
 			if asJSON {
 				encoder := json.NewEncoder(cmd.OutOrStdout())
 				encoder.SetIndent("", "  ")

@@ -31,7 +31,8 @@ var source embed.FS
 var compileFlags = []string{"-std=c++17", "-O2", "-DNDEBUG", "-DEIGEN_MAX_ALIGN_BYTES=64", "-fPIC", "-w",
 	"-fvisibility=hidden", "-fvisibility-inlines-hidden"}
 
-var linkFlags = []string{"-s", "-Wl,-z,nodelete", "-Wl,--no-undefined", "-Wl,--gc-sections", "-Wl,-rpath,$ORIGIN"}
+// linkFlags: -z now makes a symbol that the libraries lack an error when the plugin is loaded, not at a first call.
+var linkFlags = []string{"-s", "-Wl,-z,nodelete", "-Wl,-z,now", "-Wl,--gc-sections", "-Wl,--no-as-needed", "-Wl,-rpath,$ORIGIN"}
 
 // wheelFolder is where installWheel puts the plugin. Its name changes with all that the plugin is made from, so a
 // newer Fovea doesn't take the plugin of an older one, and both can be installed.
@@ -68,7 +69,7 @@ func buildPlugin(ctx context.Context, wheel, dir, cxx, goXLA string, progress io
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := phase(progress, "unpack the headers")
-	libraries, err := unpack(ctx, wheel, include, dir)
+	unpacked, err := unpack(ctx, wheel, include, dir)
 	done(err)
 	if err != nil {
 		return err
@@ -84,27 +85,33 @@ func buildPlugin(ctx context.Context, wheel, dir, cxx, goXLA string, progress io
 		"-isystem", filepath.Join(include, "external/highwayhash"), "-isystem", filepath.Join(include, "external/farmhash_archive/src"),
 		"-c", "plugin.cc", "-o", "plugin.o")
 	out, err := run(ctx, src, nil, cxx, args...)
+	if err == nil {
+		out, err = link(ctx, cxx, src, installedPlugin(dir))
+	}
 	if err != nil {
 		cancel()
-		<-libraries
-		err = fmt.Errorf("%s can't compile the plugin: %s", cxx, compilerReason(out, err))
+		<-unpacked
+		err = fmt.Errorf("%s can't build the plugin: %s", cxx, compilerReason(out, err))
 	} else {
-		err = <-libraries
-	}
-	done(err)
-	if err != nil {
-		return err
-	}
-
-	done = phase(progress, "link")
-	args = []string{"-shared", "plugin.o", "-o", installedPlugin(dir), "-Wl,--version-script=exports.map", "-L" + dir,
-		"-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"}
-	out, err = run(ctx, src, nil, cxx, append(args, linkFlags...)...)
-	if err != nil {
-		err = fmt.Errorf("%s can't link the plugin: %s", cxx, compilerReason(out, err))
+		err = <-unpacked
 	}
 	done(err)
 	return err
+}
+
+// link makes the plugin from src/plugin.o. It links to empty libraries with the names of the real ones: reading the
+// half million symbols of those takes the linker as long as a third of the compilation, and whether they hold what
+// the plugin needs is found out anyway, when it is first run.
+func link(ctx context.Context, cxx, src, plugin string) (out string, err error) {
+	args := append([]string{"-shared", "plugin.o", "-o", plugin, "-Wl,--version-script=exports.map", "-L."}, linkFlags...)
+	for _, name := range libraries {
+		out, err = run(ctx, src, nil, cxx, "-shared", "-nostdlib", "-Wl,-soname,"+name, "-o", name, "-x", "c++", os.DevNull)
+		if err != nil {
+			return out, err
+		}
+		args = append(args, "-l:"+name)
+	}
+	return run(ctx, src, nil, cxx, args...)
 }
 
 // compiler finds the C++ compiler: $CXX, g++, clang++ or c++.

@@ -10,7 +10,7 @@
 //  - The plugin is linked with -z nodelete: go-xla closes and reopens it, and the libraries below can't be unloaded.
 //  - With g++, -fno-gnu-unique: unique symbols would be shared with another XLA in the process.
 //
-// One translation unit on purpose: nine tenths of the compile time is reading XLA's headers.
+// One translation unit on purpose: nearly all of the compile time is reading XLA's headers.
 #ifndef NDEBUG
 #error "define NDEBUG: the libraries were built with it, and their inline classes have another layout without"
 #endif
