@@ -11,7 +11,7 @@ import (
 
 // small is the family that the depth claim compares: only the number of convolutions in a stage differs.
 func small(convolutions int) Config {
-	c := Config{Hidden: []int{128}, Classes: 10, Dropout: 0.3, Size: 16, Channels: 3}
+	c := Config{Hidden: []int{128}, Classes: 10, Size: 16, Channels: 3}
 	for _, filters := range []int{16, 32, 64} {
 		stage := make([]int, convolutions)
 		for i := range stage {
@@ -22,9 +22,10 @@ func small(convolutions int) Config {
 	return c
 }
 
-// smallFit trains all arms of both claims.
+// smallFit trains all arms of both claims. The rate is that of {0.01, 0.02, 0.05, 0.1} with the best mean validation accuracy over the
+// depths; mirroring is the only augmentation, since crops slowed these few steps down.
 func smallFit(augment datasets.Augment) recipes.Fit {
-	return recipes.Fit{Epochs: 10, Batch: 64, LearningRate: 0.05, Augment: augment, LogEvery: 20}
+	return recipes.Fit{Epochs: 7, Batch: 32, LearningRate: 0.01, Augment: augment, LogEvery: 20}
 }
 
 var depthClaim = recipes.Claim[Config]{
@@ -34,7 +35,7 @@ var depthClaim = recipes.Claim[Config]{
 		{Name: "1 a stage", Config: small(1)}, {Name: "2 a stage", Config: small(2)}, {Name: "3 a stage", Config: small(3)},
 	},
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
-		data, c, fit, err := setUp(ctx, t, c, datasets.CropFlip(2))
+		data, c, fit, err := setUp(ctx, t, c, ScaleJitter(1, 1))
 		if err != nil {
 			return nil, err
 		}

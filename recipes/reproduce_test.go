@@ -1,0 +1,165 @@
+package recipes
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMeanErrorAndJudge(t *testing.T) {
+	mean, e := MeanError([]float64{1, 2, 3})
+	if mean != 2 || math.Abs(e-2/math.Sqrt(3)) > 1e-12 {
+		t.Errorf("mean %g ± %g, want 2 ± 2/√3", mean, e)
+	}
+	if _, e := MeanError([]float64{5}); !math.IsInf(e, 1) {
+		t.Errorf("one value has the error %g", e)
+	}
+	for _, c := range []struct {
+		mean, margin, threshold float64
+		atMost                  bool
+		want                    Verdict
+	}{
+		{5, 1, 4, false, Holds}, {5, 1.1, 4, false, Inconclusive}, {3, 0.5, 4, false, DoesNotHold}, {3.6, 0.5, 4, false, Inconclusive},
+		{0.3, 0.05, 0.35, true, Holds}, {0.5, 0.1, 0.35, true, DoesNotHold}, {0.4, 0.1, 0.35, true, Inconclusive},
+		{9, math.Inf(1), 4, false, Inconclusive}, {math.NaN(), 0, 4, false, Inconclusive},
+	} {
+		if got := Judge(c.mean, c.margin, c.threshold, c.atMost); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+	for _, c := range []struct {
+		all  []Verdict
+		want Verdict
+	}{
+		{[]Verdict{Holds, Reported}, Holds}, {[]Verdict{Holds, Inconclusive}, Inconclusive}, {[]Verdict{Inconclusive, DoesNotHold, Holds}, DoesNotHold},
+		{[]Verdict{Reported}, Reported},
+	} {
+		if got := Combine(c.all); got != c.want {
+			t.Errorf("%v: %s, want %s", c.all, got, c.want)
+		}
+	}
+}
+
+type picture string
+
+func (p picture) Save(path string) error { return os.WriteFile(path, []byte(p), 0o644) }
+
+// experiment is an entry with one claim whose arm "b" measures 3 more than "a", and a count of the trials that were run.
+func experiment(t *testing.T, measure func(ctx context.Context, tr *Trial) error) (*Entry, *[]string) {
+	t.Helper()
+	var ran []string
+	e, err := NewEntry(Recipe[sampleConfig]{
+		Name: "x", Paper: Paper{Title: "T", Authors: "A", Year: 2000, URL: "u"}, Model: func(sampleConfig) Network { return nil },
+		Claims: []Claim[sampleConfig]{{
+			Name: "c", Statement: "b is more than a by 2", Arms: []Arm[sampleConfig]{{"a", sampleConfig{}}, {"b", sampleConfig{Classes: 3}}},
+			Measure: func(ctx context.Context, tr *Trial, c sampleConfig) (Values, error) {
+				if measure != nil {
+					if err := measure(ctx, tr); err != nil {
+						return nil, err
+					}
+				}
+				ran = append(ran, tr.Arm)
+				if err := tr.Figure("picture-"+tr.Arm, picture(tr.Arm)); err != nil {
+					return nil, err
+				}
+				return Values{"v": float64(c.Classes) + 0.01*float64(tr.Seed)}, nil
+			},
+			Tests: []Test{{
+				Name: "t", Statement: "s", Threshold: 2, Value: func(v map[string]Values) float64 { return v["b"]["v"] - v["a"]["v"] },
+			}},
+			Figures: func(r ClaimResult) (map[string]Figure, error) {
+				return map[string]Figure{"summary": picture(r.Verdict)}, nil
+			},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, &ran
+}
+
+func TestReproduceWritesAndGoesOn(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	fail := true
+	e, ran := experiment(t, func(ctx context.Context, tr *Trial) error {
+		if fail && tr.Arm == "b" && tr.Seed == 2 {
+			stop()
+			return ctx.Err()
+		}
+		return nil
+	})
+	o := ReproduceOptions{Backend: testBackend(t), Work: t.TempDir(), Out: t.TempDir()}
+	if _, err := e.Reproduce(ctx, o); !errors.Is(err, context.Canceled) {
+		t.Fatalf("an interrupt gave %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(o.Out, "result.json")); !os.IsNotExist(err) {
+		t.Errorf("an interrupted run left a result: %v", err)
+	}
+	fail = false
+	*ran = nil
+	r, err := e.Reproduce(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(*ran, []string{"b", "b"}) {
+		t.Errorf("ran %v again, want the two that were not done", *ran)
+	}
+	c := r.Claims[0]
+	if r.Verdict != Holds || c.Tests[0].Verdict != Holds || math.Abs(c.Tests[0].Mean-3) > 1e-9 || len(c.Seeds) != 3 || len(c.Arms) != 2 {
+		t.Errorf("result %+v", r)
+	}
+	saved, err := ReadResult(filepath.Join(o.Out, "result.json"))
+	if err != nil || saved.Verdict != Holds || saved.Backend == "" || saved.Versions["go"] == "" || saved.Date.IsZero() {
+		t.Errorf("saved %+v, %v", saved, err)
+	}
+	for _, name := range []string{"picture-a.png", "picture-b.png", "summary.png"} {
+		if _, err := os.Stat(filepath.Join(o.Out, name)); err != nil || !slices.Contains(c.Figures, name) {
+			t.Errorf("figure %s of %v: %v", name, c.Figures, err)
+		}
+	}
+	*ran = nil
+	o.Fresh = true
+	if _, err := e.Reproduce(context.Background(), o); err != nil || len(*ran) != 6 {
+		t.Errorf("a fresh run did %d trials, %v; want 6", len(*ran), err)
+	}
+}
+
+func TestReproduceKeepsItsBudget(t *testing.T) {
+	e, ran := experiment(t, func(ctx context.Context, tr *Trial) error {
+		if tr.Arm == "b" {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	})
+	o := ReproduceOptions{Backend: testBackend(t), Work: t.TempDir(), Out: t.TempDir(), Budget: 50 * time.Millisecond}
+	_, err := e.Reproduce(context.Background(), o)
+	if !errors.Is(err, ErrUnfinished) || !strings.Contains(err.Error(), "3 of 6") || len(*ran) != 3 {
+		t.Errorf("after the budget: %v with %d trials", err, len(*ran))
+	}
+}
+
+func TestReproduceRefuses(t *testing.T) {
+	e, _ := experiment(t, nil)
+	b := testBackend(t)
+	for says, o := range map[string]ReproduceOptions{
+		"no claim \"d\"; it has c": {Backend: b, Claims: []string{"d"}},
+		"neither small nor paper":  {Backend: b, Scale: "huge"},
+		"-1 seeds":                 {Backend: b, Seeds: -1},
+	} {
+		if _, err := e.Reproduce(context.Background(), o); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+	nan, _ := experiment(t, nil)
+	nan.Claims[0].measure = func(context.Context, *Trial, any) (Values, error) { return Values{"v": math.NaN()}, nil }
+	if _, err := nan.Reproduce(context.Background(), ReproduceOptions{Backend: b}); err == nil || !strings.Contains(err.Error(), "NaN") {
+		t.Errorf("a measured NaN: %v", err)
+	}
+}
