@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/shapes"
@@ -116,7 +116,7 @@ func (s *Summary) Table() [][]string {
 		if name == "" {
 			name = strings.Join(row.Taps, ", ")
 		}
-		table = append(table, []string{name, row.Kind, dims(row.Output), thousands(int64(row.Parameters)), scaled(row.MACs)})
+		table = append(table, []string{name, row.Kind, dims(row.Output), thousands(int64(row.Parameters)), strings.TrimSpace(scaled(row.MACs))})
 	}
 	return table
 }
@@ -124,11 +124,16 @@ func (s *Summary) Table() [][]string {
 // String writes the table and the totals.
 func (s *Summary) String() string {
 	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, row := range s.Table() {
-		fmt.Fprintln(w, strings.Join(row, "\t"))
+	table := s.Table()
+	widths := make([]int, len(table[0]))
+	for _, row := range table {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
 	}
-	w.Flush()
+	for _, row := range table {
+		fmt.Fprintf(&b, "%-*s  %-*s  %-*s  %*s  %*s\n", widths[0], row[0], widths[1], row[1], widths[2], row[2], widths[3], row[3], widths[4], row[4])
+	}
 	fmt.Fprintf(&b, "%s parameters (%s)", thousands(int64(s.Parameters())), mebibytes(4*int64(s.Parameters())))
 	if n := s.Buffers(); n > 0 {
 		fmt.Fprintf(&b, ", %s not trained", thousands(int64(n)))
@@ -157,7 +162,7 @@ func thousands(n int64) string {
 	return digits
 }
 
-// scaled writes 1234567 as "1.23 M".
+// scaled writes 1234567 as "1.23 M", ready for a unit.
 func scaled(n int64) string {
 	for _, unit := range []struct {
 		size float64
@@ -166,9 +171,6 @@ func scaled(n int64) string {
 		if float64(n) >= unit.size {
 			return fmt.Sprintf("%.3g %s", float64(n)/unit.size, unit.name)
 		}
-	}
-	if n == 0 {
-		return ""
 	}
 	return strconv.FormatInt(n, 10) + " "
 }

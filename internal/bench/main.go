@@ -1,5 +1,5 @@
-// Bench measures what a training step costs through this project's layers, and through plain GoMLX, side by side in
-// one process. `make bench` runs it.
+// Bench measures what a training step costs through this project's layers, through the trainer of the recipes, and
+// through plain GoMLX, side by side in one process. `make bench` runs it.
 package main
 
 import (

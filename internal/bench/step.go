@@ -19,63 +19,81 @@ import (
 	"fovea/layers/loss"
 )
 
-// An arm is one way to take a training step.
+// An arm is one way to take training steps.
 type arm struct {
 	name  string
-	step  func(images, labels *tensors.Tensor) (float32, error)
+	steps func(n int) error // returns when the device has done them
+	close func()
 	times []float64 // milliseconds a step, one for each round
 }
 
-func trainerArm(b compute.Backend, name string, net network, lossFn train.LossFn) (*arm, error) {
+// trainerArm takes steps through the trainer of GoMLX.
+func trainerArm(b compute.Backend, name string, net network, lossFn train.LossFn, next func() (images, labels *tensors.Tensor)) (*arm, error) {
 	store := model.NewStore()
 	if err := store.SetRNGStateFromSeed(1); err != nil {
 		return nil, err
 	}
 	trainer := train.NewTrainer(b, store, net, lossFn, optimizer.Adam().LearningRate(1e-3).Done(), nil, nil)
-	return &arm{name: name, step: func(images, labels *tensors.Tensor) (float32, error) {
-		metrics, err := trainer.TrainStep(train.Batch{Inputs: []*tensors.Tensor{images}, Labels: []*tensors.Tensor{labels}})
-		if err != nil {
-			return 0, err
+	steps := func(n int) error {
+		losses := make([]*tensors.Tensor, n)
+		for i := range losses {
+			images, labels := next()
+			metrics, err := trainer.TrainStep(train.Batch{Inputs: []*tensors.Tensor{images}, Labels: []*tensors.Tensor{labels}})
+			if err != nil {
+				return err
+			}
+			losses[i] = metrics[0]
 		}
-		return tensors.ToScalar[float32](metrics[0]), nil // waits for the device
-	}}, nil
+		for _, t := range losses { // reading waits for the device
+			if l := float64(tensors.ToScalar[float32](t)); math.IsNaN(l) || math.IsInf(l, 0) {
+				return fmt.Errorf("%s: the loss is %g", name, l)
+			}
+		}
+		return nil
+	}
+	return &arm{name: name, steps: steps, close: func() { trainer.ResetComputationGraphs(); store.Finalize() }}, nil
 }
 
-// measure takes steps of all arms in turns: rounds times perRound steps of each, after two steps to compile and warm up.
+// measure takes perRound steps of each arm in turns, for a round to compile and warm up and then for the given rounds.
 func measure(ctx context.Context, b compute.Backend, v variant, batch, rounds, perRound int) ([]result, error) {
-	plain, err := trainerArm(b, "GoMLX", plainNetwork(v), plainloss.SparseCategoricalCrossEntropyLogits)
-	if err != nil {
-		return nil, err
-	}
-	fovea, err := trainerArm(b, "layers", foveaNetwork(v), loss.SoftmaxCrossEntropy(0))
-	if err != nil {
-		return nil, err
-	}
-	arms := []*arm{plain, fovea}
 	fmt.Fprintf(os.Stderr, "%s: %d rounds of %d steps each …\n", v.name, rounds, perRound)
 	next := examples(batch)
+	var arms []*arm
+	defer func() {
+		for _, a := range arms {
+			a.close()
+		}
+	}()
+	for _, make := range []func() (*arm, error){
+		func() (*arm, error) {
+			return trainerArm(b, "GoMLX", plainNetwork(v), plainloss.SparseCategoricalCrossEntropyLogits, next)
+		},
+		func() (*arm, error) {
+			return trainerArm(b, "layers", foveaNetwork(v), loss.SoftmaxCrossEntropy(0), next)
+		},
+		func() (*arm, error) {
+			return recipeArm(ctx, b, foveaNetwork(v), next, (rounds+1)*perRound, perRound)
+		},
+	} {
+		a, err := make()
+		if err != nil {
+			return nil, err
+		}
+		arms = append(arms, a)
+	}
+	plain := arms[0]
 	for round := -1; round < rounds; round++ {
 		for i := range arms {
 			a := arms[(i+max(round, 0))%len(arms)] // nobody is always first
-			start, steps := time.Now(), perRound
-			if round < 0 {
-				steps = 2
+			if err := ctx.Err(); err != nil {
+				return nil, err
 			}
-			for range steps {
-				if err := ctx.Err(); err != nil {
-					return nil, err
-				}
-				images, labels := next()
-				l, err := a.step(images, labels)
-				if err != nil {
-					return nil, err
-				}
-				if math.IsNaN(float64(l)) || math.IsInf(float64(l), 0) {
-					return nil, fmt.Errorf("%s: the loss is %g", a.name, l)
-				}
+			start := time.Now()
+			if err := a.steps(perRound); err != nil {
+				return nil, err
 			}
 			if round >= 0 {
-				a.times = append(a.times, time.Since(start).Seconds()*1e3/float64(steps))
+				a.times = append(a.times, time.Since(start).Seconds()*1e3/float64(perRound))
 			}
 		}
 	}
