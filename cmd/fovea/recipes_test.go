@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"fovea/recipes"
+)
+
+// runRecipes runs one of the recipe commands as main does and returns what it wrote.
+func runRecipes(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	root := &cobra.Command{Use: "fovea", SilenceUsage: true, SilenceErrors: true}
+	root.AddCommand(listCommand(), showCommand(), trainCommand(), reproduceCommand())
+	var out, log bytes.Buffer
+	root.SetOut(&out)
+	root.SetErr(&log)
+	root.SetArgs(args)
+	err = root.ExecuteContext(context.Background())
+	return out.String(), log.String(), err
+}
+
+func TestListAndShow(t *testing.T) {
+	out, _, err := runRecipes(t, "list")
+	if err != nil || !strings.Contains(out, "vgg") || !strings.Contains(out, "deepinside") || !strings.Contains(out, "2015") {
+		t.Errorf("list: %v\n%s", err, out)
+	}
+	out, _, err = runRecipes(t, "list", "--family", "attribution")
+	if err != nil || strings.Contains(out, "vgg") || !strings.Contains(out, "deepinside") {
+		t.Errorf("list of a family: %v\n%s", err, out)
+	}
+	out, _, err = runRecipes(t, "show", "vgg", "--variant", "A")
+	for _, want := range []string{"Differs:", "132,863,336 parameters", "stage5/conv2", "Variants: A, A-LRN", "(default D)"} {
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("show lacks %q: %v\n%s", want, err, out)
+		}
+	}
+}
+
+func TestRecipeCommandsRefuse(t *testing.T) {
+	for _, c := range []struct{ args, says string }{
+		{"show vgh", "did you mean vgg"},
+		{"show", "which recipe"},
+		{"show vgg --variant Z", "A, A-LRN, B, C, D, E"},
+		{"show vgg --set clases=3", "classes (whole number"},
+		{"train deepinside", "fovea reproduce deepinside"},
+		{"train vgg --data cifar11", "unknown data set"},
+		{"train vgg --resume", "--run"},
+		{"train vgg --fast", "unknown flag"},
+		{"reproduce", "which recipe"},
+		{"reproduce vgg --all", "not both"},
+		{"reproduce nothing", "fovea list"},
+		{"list --kind novel", "no recipe"},
+	} {
+		if _, _, err := runRecipes(t, strings.Fields(c.args)...); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", c.args, err, c.says)
+		}
+	}
+}
+
+func TestTrainWritesARunFolderAndResumes(t *testing.T) {
+	t.Setenv("GOMLX_BACKEND", "go")
+	dir := filepath.Join(t.TempDir(), "run")
+	args := []string{"train", "vgg", "--data", "shapes", "--size", "16", "--images", "200", "--set", "stages=[[4],[4]]", "--set", "hidden=8",
+		"--steps", "4", "--batch", "16", "--lr", "0.01", "--run", dir}
+	out, _, err := runRecipes(t, args...)
+	if err != nil || !strings.Contains(out, "test: 1000 images") || !strings.Contains(out, "classes 10, size 16") {
+		t.Fatalf("train: %v\n%s", err, out)
+	}
+	var saved struct {
+		Recipe string
+		Config struct {
+			Classes, Size int
+			Hidden        []int
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &saved)
+	}
+	if err != nil || saved.Recipe != "vgg" || saved.Config.Classes != 10 || saved.Config.Size != 16 || len(saved.Config.Hidden) != 1 {
+		t.Errorf("config.json holds %+v, %v", saved, err)
+	}
+	h, err := recipes.ReadHistory(filepath.Join(dir, "metrics.jsonl"))
+	if err != nil || len(h) == 0 || h[len(h)-1].Step != 4 {
+		t.Errorf("metrics.jsonl holds %v, %v", h, err)
+	}
+	if _, _, err := runRecipes(t, args...); err == nil || !strings.Contains(err.Error(), "holds a run already") {
+		t.Errorf("the same folder again: %v", err)
+	}
+	_, log, err := runRecipes(t, append(args, "--resume")...)
+	if err != nil || !strings.Contains(log, "at step 4 of 4") {
+		t.Errorf("resume: %v\n%s", err, log)
+	}
+}
