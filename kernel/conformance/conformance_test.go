@@ -36,8 +36,9 @@ func TestKernel(t *testing.T) {
 		t.Fatalf("$FOVEA_JUPYTER_PYTHON: %v", err)
 	}
 	data := t.TempDir()
+	// A cache of its own: the user's history stays free of the tests' cells.
 	env := append(os.Environ(), "JUPYTER_DATA_DIR="+data, "JUPYTER_RUNTIME_DIR="+filepath.Join(data, "runtime"),
-		"GOMLX_BACKEND=go", "PYTHONWARNINGS=ignore")
+		"FOVEA_CACHE="+filepath.Join(data, "cache"), "GOMLX_BACKEND=go", "PYTHONWARNINGS=ignore")
 	run := func(ctx context.Context, name string, args ...string) *exec.Cmd {
 		command := exec.CommandContext(ctx, name, args...)
 		command.Env = env

@@ -16,8 +16,8 @@ import (
 // sent. lateTime is how long after an error cells can still come in that were sent before it, by their date; burstTime
 // is the longest pause within such a burst. Who waits for each reply before the next cell is never in a burst.
 const (
-	lateTime  = 250 * time.Millisecond
-	burstTime = 100 * time.Millisecond
+	lateTime  = 500 * time.Millisecond
+	burstTime = 20 * time.Millisecond
 )
 
 // A shell runs cells one after the other: the main one, or a subshell, which also answers other requests in its turn.

@@ -131,6 +131,7 @@ func TestStopOnErrorAbortsTheQueue(t *testing.T) {
 			t.Errorf("queued cell: %s", m.Content)
 		}
 	}
+	time.Sleep(2 * burstTime)
 	if reply, _ := f.run("value"); field[string](reply, "status") != "ok" {
 		t.Errorf("a cell after the abort: %s", reply.Content)
 	}
@@ -167,32 +168,29 @@ func TestAbortOfLateCells(t *testing.T) {
 	}
 }
 
-// A frontend that runs a whole notebook is still sending when the first cell fails.
-func TestAbortOfABurst(t *testing.T) {
-	f := connect(t, start(t))
-	const n = 200
-	for i := range n {
-		code := "value"
-		if i == 0 {
-			code = "fail"
-		}
-		f.send("shell", "execute_request", map[string]any{"code": code})
+// Which cells count as sent before their sender could know of the error, in milliseconds around it.
+func TestWhatAnErrorAborts(t *testing.T) {
+	failed := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	after := func(ms int) time.Time { return failed.Add(time.Duration(ms) * time.Millisecond) }
+	type cell struct {
+		sent, arrived int
+		aborted       bool
 	}
-	for i := range n {
-		want := "aborted"
-		if i == 0 {
-			want = "error"
-		}
-		if m := f.next(f.replies["shell"]); field[string](m, "status") != want {
-			t.Fatalf("cell %d: %s", i, m.Content)
-		}
-	}
-	// One that waits for each reply is not taken for a burst.
-	time.Sleep(2 * burstTime)
-	for range 3 {
-		f.run("fail")
-		if reply, _ := f.run("value"); field[string](reply, "status") != "ok" {
-			t.Errorf("the cell after an error: %s", reply.Content)
+	for name, cells := range map[string][]cell{
+		"waits":              {{-20, -10, true}, {-20, -10, true}, {100, 101, false}},
+		"sent before":        {{-1, 3, true}, {50, 51, false}},
+		"sent long before":   {{-1, 700, false}},
+		"sent after":         {{2, 3, false}, {3, 4, false}},
+		"a burst":            {{-2, -1, true}, {1, 2, true}, {15, 16, true}, {30, 31, true}, {90, 91, false}, {91, 92, false}},
+		"clock behind":       {{-9000, 3, true}, {-8000, 1000, false}, {-7999, 1001, false}},
+		"clock ahead, burst": {{9000, -1, true}, {9001, 1, true}},
+	} {
+		sh := &shell{failedAt: failed}
+		for i, c := range cells {
+			r := &request{Message: &wire.Message{Header: wire.Header{Date: wire.Date(after(c.sent))}}, arrived: after(c.arrived)}
+			if got := sh.aborts(r); got != c.aborted {
+				t.Errorf("%s: cell %d: aborted %v", name, i, got)
+			}
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // patience is how long a cell waits for the engine before it shows why it waits. A warm start is over by then, and its
 // notebook stays free of lines about it.
-const patience = time.Second
+const patience = 2 * time.Second
 
 // A starter opens the engine in the background and lets cells wait for it.
 type starter struct {

@@ -126,9 +126,13 @@ class Queues(Case):
 
     def test_a_run_of_many_cells_stops_at_the_first_error(self):
         # As a frontend sends them: at once, the first failing in a moment.
-        ids = [self.f.execute("undefinedName")] + [self.f.execute("kept = -1") for _ in range(50)]
-        statuses = [self.f.reply(i)["content"]["status"] for i in ids]
+        session = self.f.kc.session
+        cells = [session.msg("execute_request", {"code": code}) for code in ["undefinedName"] + ["kept = -1"] * 50]
+        for cell in cells:
+            session.send(self.f.kc.shell_channel.socket, cell)
+        statuses = [self.f.reply(cell["header"]["msg_id"])["content"]["status"] for cell in cells]
         self.assertEqual(statuses, ["error"] + ["aborted"] * 50)
+        time.sleep(0.1)
 
     def test_requests_are_answered_while_a_cell_runs(self):
         self.f.run("stop := make(chan bool)")
