@@ -78,17 +78,16 @@ func (l *lowering) layOut() error {
 	var texts []string
 	declared := map[string]bool{} // variables of this cell so far
 	for i, c := range l.body {
-		switch c.kind {
-		case isVar:
-			for _, n := range c.names {
-				declared[n] = true
+		if c.kind != isStatement {
+			r := declaration
+			if c.kind == isVar {
+				r = variable
+				for _, n := range c.names {
+					declared[n] = true
+				}
 			}
-			body.add(variable, c, "", c.directive(0)+c.text, nil)
+			body.add(r, c, "", c.directive(0)+c.text, nil)
 			continue
-		default:
-			body.add(declaration, c, "", c.directive(0)+c.text, nil)
-			continue
-		case isStatement:
 		}
 		parsed, base, err := c.parse()
 		if err != nil {

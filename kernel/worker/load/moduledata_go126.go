@@ -2,6 +2,8 @@
 
 package load
 
+//lint:file-ignore U1000 the layout counts, whether a field is read or not
+
 import "unsafe"
 
 // moduledata is runtime.moduledata of Go 1.26. Slices and addresses that are not read here are only counted.
