@@ -127,12 +127,14 @@ func serveKernel(ctx context.Context, connectionFile string) error {
 	}
 	kernel, err := server.New(server.Options{
 		Connection: connection,
-		Open:       func(ctx context.Context, s server.Setup) (server.Opened, error) { return openKernelSession(ctx, dir, s) },
-		Version:    version(),
-		GoVersion:  strings.TrimPrefix(runtime.Version(), "go"),
-		History:    historyFile(),
-		Parent:     parentProcess(),
-		Log:        func(line string) { fmt.Fprintln(os.Stderr, "fovea kernel:", line) },
+		Open: func(ctx context.Context, s server.Setup) (server.Opened, error) {
+			return openKernelSession(ctx, dir, s)
+		},
+		Version:   version(),
+		GoVersion: strings.TrimPrefix(runtime.Version(), "go"),
+		History:   historyFile(),
+		Parent:    parentProcess(),
+		Log:       func(line string) { fmt.Fprintln(os.Stderr, "fovea kernel:", line) },
 	})
 	if err != nil {
 		return err

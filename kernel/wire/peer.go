@@ -86,7 +86,7 @@ func (p *Peer) run() {
 		defer close(writer)
 		p.write()
 	}()
-	if err := p.read(); err != nil && !isEnd(err) {
+	if err := p.read(); !isEnd(err) {
 		p.fail(err)
 	}
 	p.Close()
@@ -98,7 +98,7 @@ func isEnd(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errClosed) || isReset(err)
 }
 
-// read delivers messages until the connection ends.
+// read delivers messages until the connection ends, and returns why.
 func (p *Peer) read() error {
 	s := p.socket
 	for {
