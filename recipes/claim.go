@@ -39,6 +39,9 @@ type Claim[C any] struct {
 	Measure func(ctx context.Context, t *Trial, config C) (Values, error)
 	Tests   []Test
 
+	// Remark stands beside the verdict: what is known of the reason when a claim doesn't hold here.
+	Remark string
+
 	// Figures draws the summary of a finished experiment; nil: none. Single pictures come from Trial.Figure.
 	Figures func(ClaimResult) (map[string]Figure, error)
 }
@@ -125,6 +128,7 @@ func Combine(verdicts []Verdict) Verdict {
 // Experiment is a Claim whose configuration type has been forgotten.
 type Experiment struct {
 	Name, Statement string
+	Remark          string
 	Arms            []Arm[any]
 	Seeds           int
 	Budget          time.Duration
@@ -147,7 +151,7 @@ func (c Claim[C]) experiment(recipe string) (Experiment, error) {
 		return fail("%d seeds say nothing about chance: take 3 or more", c.Seeds)
 	}
 	x := Experiment{
-		Name: c.Name, Statement: c.Statement, Seeds: c.Seeds, Budget: c.Budget, Tests: c.Tests, figures: c.Figures,
+		Name: c.Name, Statement: c.Statement, Remark: c.Remark, Seeds: c.Seeds, Budget: c.Budget, Tests: c.Tests, figures: c.Figures,
 		measure: func(ctx context.Context, t *Trial, config any) (Values, error) { return c.Measure(ctx, t, config.(C)) },
 	}
 	if x.Seeds == 0 {

@@ -32,6 +32,7 @@ func barProgress(w io.Writer) Progress {
 	var lock sync.Mutex
 	var bar *progressbar.ProgressBar
 	var total int
+	var described string
 	return func(done, of int, note string) {
 		lock.Lock()
 		defer lock.Unlock()
@@ -41,11 +42,14 @@ func barProgress(w io.Writer) Progress {
 				progressbar.OptionThrottle(150*time.Millisecond), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
 				progressbar.OptionShowIts(), progressbar.OptionSetItsString("step"), progressbar.OptionSetElapsedTime(true))
 		}
-		bar.Describe(note)
+		if note != described { // a new description is drawn at once, however often it comes
+			bar.Describe(note)
+			described = note
+		}
 		_ = bar.Set(done)
 		if done >= of {
 			fmt.Fprintln(w)
-			bar = nil
+			bar, described = nil, ""
 		}
 	}
 }

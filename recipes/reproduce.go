@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -68,7 +69,7 @@ func (e *Entry) Reproduce(ctx context.Context, o ReproduceOptions) (*Result, err
 	}
 	start := time.Now()
 	result := &Result{
-		Recipe: e.Name, Scale: o.Scale, Backend: o.Backend.Description(), Versions: versions(), Date: start.UTC().Truncate(time.Second),
+		Recipe: e.Name, Scale: o.Scale, Backend: withoutFolders(o.Backend.Description()), Versions: versions(), Date: start.UTC().Truncate(time.Second),
 	}
 	var verdicts []Verdict
 	for _, x := range claims {
@@ -240,7 +241,7 @@ func readRecord(dir string, seed int64, key string) *trialRecord {
 
 // summarise turns the records of all arms, in the order of the seeds, into means, errors and verdicts.
 func (x Experiment) summarise(records map[string][]trialRecord, budget time.Duration) (*ClaimResult, error) {
-	r := &ClaimResult{Name: x.Name, Statement: x.Statement, Budget: budget.Seconds()}
+	r := &ClaimResult{Name: x.Name, Statement: x.Statement, Note: x.Remark, Budget: budget.Seconds()}
 	seeds := len(records[x.Arms[0].Name])
 	for seed := range seeds {
 		r.Seeds = append(r.Seeds, int64(seed+1))
@@ -359,6 +360,11 @@ func programStamp() (string, error) {
 	})
 	return stampText, stampError
 }
+
+// folders matches what leads to a file: a result names its backend, not where on a machine that was.
+var folders = regexp.MustCompile(`(?:/[^/\s()"]+)*/([^/\s()"]+)`)
+
+func withoutFolders(description string) string { return folders.ReplaceAllString(description, "$1") }
 
 func versions() map[string]string {
 	v := map[string]string{"go": runtime.Version()}

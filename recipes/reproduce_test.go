@@ -163,3 +163,14 @@ func TestReproduceRefuses(t *testing.T) {
 		t.Errorf("a measured NaN: %v", err)
 	}
 }
+
+func TestResultsDontNameFolders(t *testing.T) {
+	for in, want := range map[string]string{
+		"xla:/a/b/plugin.so - PJRT plugin (/a/b/plugin.so) v0.1 [1 device(s)]": "xla:plugin.so - PJRT plugin (plugin.so) v0.1 [1 device(s)]",
+		"Go Backend": "Go Backend",
+	} {
+		if got := withoutFolders(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}

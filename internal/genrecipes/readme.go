@@ -60,6 +60,9 @@ before the run.
 				}
 				fmt.Fprintf(&b, "| %s | %s %s | %s | %s |\n", cell(t.Statement), t.Stat, t.Unit, threshold, t.Verdict)
 			}
+			if claim.Note != "" {
+				fmt.Fprintf(&b, "\n%s\n", claim.Note)
+			}
 			for _, f := range claim.Figures {
 				fmt.Fprintf(&b, "\n![%s](%s/%s)\n", strings.TrimSuffix(f, filepath.Ext(f)), c.name, f)
 			}

@@ -50,7 +50,7 @@ func draw(t *recipes.Trial, data recipes.Data, maps [][]float32, segments []*Seg
 	}
 	if f, err = fig.Maybe(func() *fig.Figure {
 		return fig.Grid(fig.FromBytes(pixels, len(im.Classes), im.H, im.W, im.C), fig.GridOptions{
-			Title: "Class models: the image that excites each class most", Titles: titles, Caption: caption(data), Scale: 4,
+			Title: "Class models: the image that excites each class most", Titles: titles, Caption: caption(data), Columns: 4, Scale: 3,
 		})
 	}); err != nil {
 		return err
