@@ -65,7 +65,7 @@ func Start(cell int, entry func()) *Run {
 		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("cell", strconv.Itoa(cell))))
 		r.begin()
 		debug.SetPanicOnFault(true) // a bad address in Go code is a panic of the cell, not the end of the worker
-		display.BeginCell() // names that earlier cells updated are shown anew in this one
+		display.BeginCell()         // names that earlier cells updated are shown anew in this one
 		begun := time.Now()
 		r.call(entry)
 		r.Outcome.RunMicros = time.Since(begun).Microseconds()
