@@ -157,6 +157,7 @@ func open(ctx context.Context, o Options, tools *host.Toolchain, loader string) 
 	err = s.start(ctx)
 	<-preloaded
 	if err != nil {
+		s.host.Close() // its errors add nothing
 		os.RemoveAll(work)
 		if loader == "fast" && ctx.Err() == nil {
 			return nil, fmt.Errorf("%w: %w", errFast, err)
@@ -244,7 +245,7 @@ func (s *Session) Close() error {
 	if s.process != nil {
 		s.process.close(time.Second)
 	}
-	return os.RemoveAll(s.work)
+	return errors.Join(s.host.Close(), os.RemoveAll(s.work))
 }
 
 // Names lists the live names, sorted. It may be called while a cell runs, and then tells of the time before it.

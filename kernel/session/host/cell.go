@@ -68,6 +68,9 @@ func (h *Host) compile(ctx context.Context, c Cell) error {
 
 // linkStub links a cell against a stub of the host library: given the real one, the linker would read all its symbols.
 func linkStub(ctx context.Context, h *Host, c Cell) error {
+	if err := h.ready(); err != nil {
+		return err
+	}
 	file := h.file(c.ID, ".o")
 	stub := filepath.Join(h.work, "stub", "libhost.so") // the linker wants this base name
 	if err := os.MkdirAll(filepath.Dir(stub), 0o755); err != nil {
@@ -133,6 +136,9 @@ func linkPlugin(ctx context.Context, h *Host, c Cell) error {
 func (h *Host) Loaded(id int) error {
 	if h.symbols == nil {
 		return nil
+	}
+	if err := h.ready(); err != nil {
+		return err
 	}
 	return h.symbols.add(h.file(id, ".so"))
 }

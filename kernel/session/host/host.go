@@ -38,7 +38,8 @@ type Host struct {
 	work      string
 	log       func(string, ...any)
 	packages  map[string]*Package
-	symbols   *symbols // fast way
+	symbols   *symbols // fast way; see ready
+	reading   chan error
 	tramp     *Package // fast way
 	later     []string // libraries of packages that came later
 }
@@ -219,3 +220,13 @@ func better(a, b *Package) bool {
 
 // Later lists the libraries that a new worker must load before its first cell, in order.
 func (h *Host) Later() []string { return slices.Clone(h.later) }
+
+// Close closes the libraries' files. The worker needs them no more when it has loaded them.
+func (h *Host) Close() error {
+	if h.symbols == nil {
+		return nil
+	}
+	err := h.ready()
+	h.symbols.close()
+	return err
+}

@@ -39,6 +39,9 @@ func (h *Host) Add(ctx context.Context, paths ...string) (library string, err er
 
 // linkLater links added into a library that uses the ones which are loaded.
 func (h *Host) linkLater(ctx context.Context, all, added []*Package) (string, error) {
+	if err := h.ready(); err != nil {
+		return "", err
+	}
 	library := filepath.Join(h.work, fmt.Sprintf("liblater%d.so", len(h.later)+1))
 	args := []string{"-o", library, "-importcfg", library + ".cfg", "-buildmode=shared", "-linkshared", "-w", "-checklinkname=0", "-extld=gcc",
 		"-extldflags=-fuse-ld=bfd"}

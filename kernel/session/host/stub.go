@@ -17,10 +17,16 @@ var linkerNeeds = []string{"runtime.addmoduledata.abi0", "runtime.lastmoduledata
 	"type:runtime.moduledata", "go:link.abihash.libhost.so", addmdPath + ".addmd.abi0", addmdPath + ".addmd", "runtime.tlsg",
 	"runtime.mapinitnoop.abiinternal", "runtime.firstmoduledata"}
 
+// A picked symbol goes into the stub.
+type picked struct {
+	*symbol
+	descriptor *descriptor // of a type
+}
+
 // pick lists the known symbols among names, and the element types that the linker reaches from them.
-func (t *symbols) pick(names []string) []*symbol {
+func (t *symbols) pick(names []string) []picked {
 	seen := map[string]bool{}
-	var list []*symbol
+	var list []picked
 	var add func(name string)
 	add = func(name string) {
 		s := t.all[name]
@@ -28,12 +34,13 @@ func (t *symbols) pick(names []string) []*symbol {
 			return
 		}
 		seen[name] = true
-		list = append(list, s)
-		if len(s.data) < typeSize {
+		d := s.descriptor()
+		list = append(list, picked{s, d})
+		if d == nil || len(d.data) < typeSize {
 			return
 		}
-		if kind := s.data[typeKind] & kindMask; kind == kindArray || kind == kindStruct {
-			for _, r := range s.refs {
+		if kind := d.data[typeKind] & kindMask; kind == kindArray || kind == kindStruct {
+			for _, r := range d.refs {
 				if strings.HasPrefix(r.target, "type:") {
 					add(r.target)
 				}
@@ -52,11 +59,7 @@ func (t *symbols) pick(names []string) []*symbol {
 	return list
 }
 
-const (
-	symbolEntry     = 24
-	relocationEntry = 24
-	dataAddr        = 0x10000 // of the stub's .data; only this section is looked up by address
-)
+const dataAddr = 0x10000 // of the stub's .data; only this section is looked up by address
 
 // writeStub writes a library that has the named symbols.
 func (t *symbols) writeStub(path string, names []string) error {
@@ -74,18 +77,17 @@ func (t *symbols) writeStub(path string, names []string) error {
 	for i, s := range list {
 		index[s.name] = uint64(i + 1)
 		addr := uint64(dataAddr)
-		if s.data != nil {
+		if t := s.descriptor; t != nil && t.data != nil {
 			for data.Len()%32 != 0 {
 				data.WriteByte(0)
 			}
 			addr += uint64(data.Len())
-			d := bytes.Clone(s.data)
-			if s.mask != nil && len(d) >= typeGCData+8 {
-				le.PutUint64(d[typeGCData:], addr+uint64(len(d))) // right behind the descriptor
+			if t.mask != nil {
+				le.PutUint64(t.data[typeGCData:], addr+uint64(len(t.data))) // right behind the descriptor
 			}
-			data.Write(d)
-			data.Write(s.mask)
-			for _, r := range s.refs {
+			data.Write(t.data)
+			data.Write(t.mask)
+			for _, r := range t.refs {
 				if r.target != "" && r.offset != typeGCData {
 					pointers = append(pointers, pointer{addr + r.offset, r.target})
 				}

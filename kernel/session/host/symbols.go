@@ -4,6 +4,11 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sort"
 	"strings"
 )
 
@@ -11,14 +16,26 @@ import (
 type symbols struct {
 	all     map[string]*symbol
 	abiHash []byte // of the host library; the linker records it in what it links
+	open    []*os.File
+}
+
+func (t *symbols) close() {
+	for _, f := range t.open {
+		f.Close()
+	}
 }
 
 type symbol struct {
-	name string
-	info byte // ELF binding and type
-	size uint64
-	// The linker reads the descriptors of types that a cell's variables have, to lay out the collector's masks.
-	data []byte    // the descriptor; nil for what is no type
+	name    string
+	info    byte // ELF binding and type
+	value   uint64
+	size    uint64
+	library *library
+}
+
+// A descriptor is what the linker reads of a type, to lay out the collector's masks of variables.
+type descriptor struct {
+	data []byte
 	refs []typeRef // pointers in it
 	mask []byte    // the collector's mask of the type
 }
@@ -42,123 +59,209 @@ const (
 func newSymbols() *symbols { return &symbols{all: map[string]*symbol{}} }
 
 // add reads a library and adds the dynamic symbols that it defines. The first definition of a name wins, as in ld.so.
+// A host library has 200,000, of which cells use few: their content is looked up when it is needed.
 func (t *symbols) add(path string) error {
-	f, err := elf.Open(path)
+	l, err := readLibrary(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	defer f.Close()
-	dynamic, err := f.DynamicSymbols()
-	if err != nil {
-		return err
+	if l.open != nil {
+		t.open = append(t.open, l.open)
 	}
-	image := &image{file: f, data: map[*elf.Section][]byte{}}
-	relocations, err := readRelocations(f, dynamic)
-	if err != nil {
-		return err
+	if len(t.all) == 0 {
+		t.all = make(map[string]*symbol, len(l.symbols))
 	}
-	value := make(map[string]uint64, len(dynamic))
-	for _, s := range dynamic {
-		if s.Section != elf.SHN_UNDEF {
-			value[s.Name] = s.Value
-		}
-	}
-	for _, s := range dynamic {
-		if s.Section == elf.SHN_UNDEF || s.Section == elf.SHN_ABS || t.all[s.Name] != nil {
+	for i := range l.symbols {
+		s := &l.symbols[i]
+		if s.library == nil || t.all[s.name] != nil {
 			continue
 		}
-		info := s.Info
-		if strings.HasPrefix(s.Name, "cell/") && strings.HasSuffix(s.Name, ".abiinternal") {
-			info = byte(elf.STB_GLOBAL)<<4 | byte(elf.STT_FUNC) // an alias that ld made has no type
+		if strings.HasPrefix(s.name, "cell/") && strings.HasSuffix(s.name, ".abiinternal") {
+			s.info = byte(elf.STB_GLOBAL)<<4 | byte(elf.STT_FUNC) // an alias that ld made has no type
 		}
-		sym := &symbol{name: s.Name, info: info, size: s.Size}
-		isType := strings.HasPrefix(s.Name, "type:") && !strings.HasPrefix(s.Name, "type:.")
-		if isType && elf.ST_TYPE(s.Info) == elf.STT_OBJECT {
-			sym.data = bytes.Clone(image.at(s.Value, s.Size))
-			if len(sym.data) >= typeSize {
-				sym.readPointers(s.Value, relocations, value, image)
-			}
-		}
-		t.all[s.Name] = sym
+		t.all[s.name] = s
 	}
 	if t.abiHash == nil {
-		t.abiHash = goNote(f, noteABIHash)
+		t.abiHash = goNote(l.file, noteABIHash)
 	}
 	return nil
 }
 
-// readPointers notes the symbols that a descriptor points to, and fetches its mask.
-func (s *symbol) readPointers(addr uint64, relocations map[uint64]relocation, value map[string]uint64, image *image) {
-	for offset := uint64(0); offset+8 <= s.size; offset += 8 {
-		r, ok := relocations[addr+offset]
-		if !ok {
-			continue
-		}
-		s.refs = append(s.refs, typeRef{offset, r.symbol})
-		if offset == typeGCData {
-			at := r.addend
-			if r.symbol != "" {
-				at += value[r.symbol]
-			}
-			words := binary.LittleEndian.Uint64(s.data[typePtrBytes:]) / 8
-			s.mask = bytes.Clone(image.at(at, (words+7)/8))
-		}
-	}
-}
+// A library is a shared object on disk.
+type library struct {
+	file    *elf.File
+	open    *os.File // a large one, of which parts are read on demand; nil: it is in memory
+	symbols []symbol // by index; library is nil for those that it does not define
 
-// image reads a library's memory as it is in the file.
-type image struct {
-	file *elf.File
-	data map[*elf.Section][]byte
-}
-
-// at returns n bytes at an address; nil when they are not in the file.
-func (m *image) at(addr, n uint64) []byte {
-	for _, s := range m.file.Sections {
-		if s.Flags&elf.SHF_ALLOC == 0 || s.Type == elf.SHT_NOBITS || s.Addr == 0 || addr < s.Addr || addr+n > s.Addr+s.Size {
-			continue
-		}
-		d, ok := m.data[s]
-		if !ok {
-			d, _ = s.Data()
-			m.data[s] = d
-		}
-		if addr-s.Addr+n > uint64(len(d)) {
-			return nil
-		}
-		return d[addr-s.Addr : addr-s.Addr+n]
-	}
-	return nil
+	// Relocations, sorted by offset. Those with a symbol are sorted when the first type is looked up.
+	relative []byte
+	symbolic []relocation
+	sorted   bool
 }
 
 type relocation struct {
-	symbol string
+	offset uint64
+	symbol int
 	addend uint64
 }
 
-func readRelocations(f *elf.File, dynamic []elf.Symbol) (map[uint64]relocation, error) {
-	section := f.Section(".rela.dyn")
-	if section == nil {
-		return nil, nil
-	}
-	d, err := section.Data()
+const (
+	symbolEntry     = 24
+	relocationEntry = 24
+)
+
+// inMemory is the size up to which a library is read whole: there are many of cells, and files to keep open are few.
+const inMemory = 4 << 20
+
+func readLibrary(path string) (l *library, err error) {
+	l = &library{}
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	const entry = 24
-	out := make(map[uint64]relocation, len(d)/entry)
-	for ; len(d) >= entry; d = d[entry:] {
-		offset, info, addend := binary.LittleEndian.Uint64(d), binary.LittleEndian.Uint64(d[8:]), binary.LittleEndian.Uint64(d[16:])
-		switch elf.R_X86_64(info & 0xffffffff) {
-		case elf.R_X86_64_64:
-			if i := int(info>>32) - 1; i >= 0 && i < len(dynamic) {
-				out[offset] = relocation{dynamic[i].Name, addend}
+	var content io.ReaderAt
+	if info.Size() <= inMemory {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(b)
+	} else {
+		if l.open, err = os.Open(path); err != nil {
+			return nil, err
+		}
+		content = l.open
+	}
+	defer func() {
+		if err != nil && l != nil && l.open != nil {
+			l.open.Close()
+		}
+	}()
+	if l.file, err = elf.NewFile(content); err != nil {
+		return l, err
+	}
+	return l, l.read()
+}
+
+// read reads the tables of symbols and relocations.
+func (l *library) read() (err error) {
+	content := map[string][]byte{}
+	for _, name := range []string{".dynsym", ".dynstr", ".rela.dyn"} {
+		if s := l.file.Section(name); s != nil {
+			if content[name], err = s.Data(); err != nil {
+				return err
 			}
-		case elf.R_X86_64_RELATIVE:
-			out[offset] = relocation{"", addend}
 		}
 	}
-	return out, nil
+	names, table := string(content[".dynstr"]), content[".dynsym"]
+	le := binary.LittleEndian
+	l.symbols = make([]symbol, len(table)/symbolEntry)
+	for i := range l.symbols {
+		e := table[i*symbolEntry:]
+		at := int(le.Uint32(e))
+		if at >= len(names) {
+			return fmt.Errorf("symbol %d has no name", i)
+		}
+		end := strings.IndexByte(names[at:], 0)
+		if end < 0 {
+			return fmt.Errorf("symbol %d has no end of its name", i)
+		}
+		l.symbols[i] = symbol{name: names[at : at+end], info: e[4], value: le.Uint64(e[8:]), size: le.Uint64(e[16:])}
+		if section := elf.SectionIndex(le.Uint16(e[6:])); i > 0 && section != elf.SHN_UNDEF && section != elf.SHN_ABS {
+			l.symbols[i].library = l
+		}
+	}
+	// ld puts the relative ones first, sorted.
+	rela := content[".rela.dyn"]
+	n := 0
+	for ; (n+1)*relocationEntry <= len(rela) && elf.R_X86_64(le.Uint32(rela[n*relocationEntry+8:])) == elf.R_X86_64_RELATIVE; n++ {
+	}
+	l.relative = rela[:n*relocationEntry]
+	for rest := rela[n*relocationEntry:]; len(rest) >= relocationEntry; rest = rest[relocationEntry:] {
+		r := relocation{offset: le.Uint64(rest), symbol: int(le.Uint32(rest[12:])), addend: le.Uint64(rest[16:])}
+		switch elf.R_X86_64(le.Uint32(rest[8:])) {
+		case elf.R_X86_64_RELATIVE: // not first after all
+			r.symbol = 0
+			l.symbolic = append(l.symbolic, r)
+		case elf.R_X86_64_64:
+			l.symbolic = append(l.symbolic, r)
+		}
+	}
+	return nil
+}
+
+// relocation returns what the pointer at an address points to; symbol 0 means the address addend.
+func (l *library) relocation(addr uint64) (relocation, bool) {
+	if !l.sorted {
+		slices.SortFunc(l.symbolic, func(a, b relocation) int {
+			switch {
+			case a.offset < b.offset:
+				return -1
+			case a.offset > b.offset:
+				return 1
+			}
+			return 0
+		})
+		l.sorted = true
+	}
+	i, ok := slices.BinarySearchFunc(l.symbolic, addr, func(r relocation, addr uint64) int {
+		switch {
+		case r.offset < addr:
+			return -1
+		case r.offset > addr:
+			return 1
+		}
+		return 0
+	})
+	if ok {
+		return l.symbolic[i], true
+	}
+	le := binary.LittleEndian
+	n := len(l.relative) / relocationEntry
+	i = sort.Search(n, func(i int) bool { return le.Uint64(l.relative[i*relocationEntry:]) >= addr })
+	if i == n || le.Uint64(l.relative[i*relocationEntry:]) != addr {
+		return relocation{}, false
+	}
+	return relocation{offset: addr, addend: le.Uint64(l.relative[i*relocationEntry+16:])}, true
+}
+
+// at returns n bytes at an address; nil when they are not in the file.
+func (l *library) at(addr, n uint64) []byte {
+	for _, s := range l.file.Sections {
+		if s.Flags&elf.SHF_ALLOC == 0 || s.Type == elf.SHT_NOBITS || s.Addr == 0 || addr < s.Addr || addr+n > s.Addr+s.Size {
+			continue
+		}
+		b := make([]byte, n)
+		if _, err := s.ReadAt(b, int64(addr-s.Addr)); err != nil {
+			return nil
+		}
+		return b
+	}
+	return nil
+}
+
+// descriptor reads a type; nil for a symbol that is none.
+func (s *symbol) descriptor() *descriptor {
+	if !strings.HasPrefix(s.name, "type:") || strings.HasPrefix(s.name, "type:.") || elf.ST_TYPE(s.info) != elf.STT_OBJECT {
+		return nil
+	}
+	d := &descriptor{data: s.library.at(s.value, s.size)}
+	if len(d.data) < typeSize {
+		return d
+	}
+	for offset := uint64(0); offset+8 <= s.size; offset += 8 {
+		r, ok := s.library.relocation(s.value + offset)
+		if !ok {
+			continue
+		}
+		target := s.library.symbols[r.symbol]
+		d.refs = append(d.refs, typeRef{offset, target.name})
+		if offset == typeGCData {
+			words := binary.LittleEndian.Uint64(d.data[typePtrBytes:]) / 8
+			d.mask = s.library.at(target.value+r.addend, (words+7)/8)
+		}
+	}
+	return d
 }
 
 // Types of the linker's notes.

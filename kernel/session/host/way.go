@@ -78,10 +78,23 @@ func openShared(h *Host, packages []*Package) error {
 		p.library = library
 	}
 	h.symbols = newSymbols()
-	if err := h.symbols.add(library); err != nil {
-		return err
-	}
+	h.reading = make(chan error, 1)
+	go func() { h.reading <- h.symbols.add(library) }() // while the worker starts and the first cell compiles
 	return h.writeLinkScript()
+}
+
+// ready waits until the host library's symbols are known.
+func (h *Host) ready() error {
+	if h.reading == nil {
+		return nil
+	}
+	err := <-h.reading
+	if err == nil {
+		h.reading = nil
+	} else {
+		h.reading <- err // every cell says so
+	}
+	return err
 }
 
 // writeLinkScript writes what the Go linker calls in place of gcc for a cell: it goes straight to ld with the one object,
