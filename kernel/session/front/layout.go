@@ -60,7 +60,7 @@ func (f *checkFile) add(r role, c *chunk, before, text string, names []string) {
 }
 
 // oldName is what a new variable's expression calls the live name that the variable hides, as in x := x + 1.
-func oldName(name string) string { return ownMark + "old_" + name }
+func oldName(name string) string { return oldMark + name }
 
 // layOut writes the check file.
 func (l *lowering) layOut() error {

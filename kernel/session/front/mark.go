@@ -10,9 +10,10 @@ import (
 const (
 	userMark = "\U00010400"
 	ownMark  = "\U00010401"
+	oldMark  = ownMark + "old_" // see oldName
 )
 
-var unmark = strings.NewReplacer(userMark, "", ownMark, "")
+var unmark = strings.NewReplacer(oldMark, "", userMark, "", ownMark, "")
 
 // Unmark removes the marks from what a cell prints, or the compiler says.
 func Unmark(s string) string {

@@ -146,17 +146,33 @@ func fresh(ready string) bool {
 	return true
 }
 
-// keepUnused is how long a host library stays that no session has opened.
-const keepUnused = 7 * 24 * time.Hour
+// A host library takes 30 to 120 MB. One that no session has opened for keepUnused goes, and the oldest ones when there
+// are more than keepMost, since each change of a package on disk makes a new one.
+const (
+	keepUnused = 7 * 24 * time.Hour
+	keepMost   = 16
+	keepRecent = 24 * time.Hour // in any case
+)
 
-// prune removes libraries that were not opened for long. A session that is still running on one has it mapped and is
-// harmed only if its worker must start again; so the time is long.
+// prune removes libraries that are not used any more. A session that still runs on one has it mapped, and is harmed only
+// if its worker must start again; so the times are long.
 func prune(cache, keep string) {
+	type entry struct {
+		ready string
+		used  time.Time
+	}
+	var entries []entry
 	found, _ := filepath.Glob(filepath.Join(cache, "*", readyFile))
 	for _, ready := range found {
-		if info, err := os.Stat(ready); err == nil && filepath.Dir(ready) != keep && time.Since(info.ModTime()) > keepUnused {
-			os.Remove(ready) // first: from here on nobody takes the folder for whole
-			os.RemoveAll(filepath.Dir(ready))
+		if info, err := os.Stat(ready); err == nil && filepath.Dir(ready) != keep {
+			entries = append(entries, entry{ready, info.ModTime()})
+		}
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return b.used.Compare(a.used) })
+	for i, e := range entries {
+		if idle := time.Since(e.used); idle > keepUnused || i >= keepMost && idle > keepRecent {
+			os.Remove(e.ready) // first: from here on nobody takes the folder for whole
+			os.RemoveAll(filepath.Dir(e.ready))
 		}
 	}
 }
