@@ -241,7 +241,7 @@ func readRecord(dir string, seed int64, key string) *trialRecord {
 
 // summarise turns the records of all arms, in the order of the seeds, into means, errors and verdicts.
 func (x Experiment) summarise(records map[string][]trialRecord, budget time.Duration) (*ClaimResult, error) {
-	r := &ClaimResult{Name: x.Name, Statement: x.Statement, Note: x.Remark, Budget: budget.Seconds()}
+	r := &ClaimResult{Name: x.Name, Statement: x.Statement, Budget: budget.Seconds()}
 	seeds := len(records[x.Arms[0].Name])
 	for seed := range seeds {
 		r.Seeds = append(r.Seeds, int64(seed+1))
@@ -294,6 +294,9 @@ func (x Experiment) summarise(records map[string][]trialRecord, budget time.Dura
 		verdicts = append(verdicts, t.Verdict)
 	}
 	r.Verdict = Combine(verdicts)
+	if r.Verdict != Holds {
+		r.Note = x.Remark
+	}
 	return r, nil
 }
 

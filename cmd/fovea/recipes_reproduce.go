@@ -152,7 +152,7 @@ func printResult(w io.Writer, r *recipes.Result) {
 			fmt.Fprintf(t, "  %s\t%s %s\t%s\t%s\n", x.Statement, x.Stat, x.Unit, threshold, x.Verdict)
 		}
 		t.Flush()
-		if c.Note != "" && c.Verdict != recipes.Holds {
+		if c.Note != "" {
 			fmt.Fprintf(w, "  %s\n", c.Note)
 		}
 		for _, arm := range c.Arms {
