@@ -26,7 +26,7 @@ func Root() (string, error) {
 			return dir, nil
 		}
 	}
-	return "", errors.New("Fovea's source was not found (was the clone moved after the build?): set FOVEA_ROOT to the clone, or build again there with 'make'")
+	return "", errors.New("the source of Fovea was not found (was the clone moved after the build?): set FOVEA_ROOT to the clone, or build again there with 'make'")
 }
 
 func isRoot(dir string) bool {
