@@ -183,3 +183,41 @@ func TestInterruptCompile(t *testing.T) {
 	}
 	r.want("a", "1")
 }
+
+// Close is what a kernel does last: it waits for nobody, and leaves nothing running.
+func TestCloseWhileACellRuns(t *testing.T) {
+	s := openTest(t, Options{})
+	ended := make(chan Result, 1)
+	started := make(chan struct{})
+	go func() {
+		out := &startSignal{started: started}
+		ended <- s.Execute(context.Background(), Cell{Number: 1, Source: "import (\"os/exec\"; \"fmt\")\nc := exec.Command(\"sleep\", \"600\")\nc.Start()\nfmt.Println(c.Process.Pid)\nc.Wait()"}, out)
+	}()
+	select {
+	case <-started:
+	case <-time.After(time.Minute):
+		t.Fatal("the cell did not start")
+	}
+	begun := time.Now()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > defaultGrace/2 {
+		t.Errorf("Close took %v", took)
+	}
+	if result := <-ended; !result.WorkerDied {
+		t.Errorf("the cell ended as %+v", result)
+	}
+}
+
+type startSignal struct {
+	recorder
+	started chan struct{}
+}
+
+func (s *startSignal) Stream(name, text string) {
+	s.recorder.Stream(name, text)
+	if name == "stdout" {
+		close(s.started)
+	}
+}

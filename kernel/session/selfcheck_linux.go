@@ -23,6 +23,9 @@ var checkCells = []struct{ source, want string }{
 	{"done := make(chan int)\ngo func() { done <- sum }()\n<-done", "4950"},
 }
 
+// A wrongError says that a cell of the self-check failed or came out wrong.
+type wrongError struct{ error }
+
 // selfCheck runs a few cells and restarts the worker. It is done once for each toolchain and version of the loader.
 func (s *Session) selfCheck(ctx context.Context) error {
 	s.logf("first use of %s: checking the loader", s.tools.Version)
@@ -30,10 +33,10 @@ func (s *Session) selfCheck(ctx context.Context) error {
 		var out resultCollector
 		r := s.Execute(ctx, Cell{Number: i + 1, Source: c.source}, &out)
 		if r.Err != nil {
-			return fmt.Errorf("self-check %d: %w", i+1, r.Err)
+			return &wrongError{fmt.Errorf("self-check %d: %w", i+1, r.Err)}
 		}
 		if out.text != c.want {
-			return fmt.Errorf("self-check %d: got %q, want %q", i+1, out.text, c.want)
+			return &wrongError{fmt.Errorf("self-check %d: got %q, want %q", i+1, out.text, c.want)}
 		}
 	}
 	if err := s.Restart(ctx); err != nil {

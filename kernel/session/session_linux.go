@@ -34,6 +34,7 @@ type Session struct {
 	sources map[int]string // by the cell's number, for error messages
 
 	names  atomic.Pointer[[]Name]
+	worker atomic.Pointer[process] // the same as process, for Close while a cell runs
 	logMu  sync.Mutex
 	loader string
 }
@@ -122,8 +123,12 @@ func openChecked(ctx context.Context, o Options, tools *host.Toolchain) (*Sessio
 	s = &Session{options: o}
 	s.logf("the fast loader does not work with %s here: %v", tools.Version, openErr)
 	s.logf("cells are loaded as plugins, which takes longer")
-	if err := atomicfile.WriteBytes(verdict, []byte(openErr.Error()+"\n")); err != nil {
-		return nil, err
+	// A cell that came out wrong will come out wrong again. A worker that did not start may have had a passing reason.
+	var wrong *wrongError
+	if errors.As(openErr, &wrong) {
+		if err := atomicfile.WriteBytes(verdict, []byte(openErr.Error()+"\n")); err != nil {
+			return nil, err
+		}
 	}
 	return open(ctx, o, tools, "plugin")
 }
@@ -196,6 +201,7 @@ func (s *Session) start(ctx context.Context) error {
 		}
 	}
 	s.process = p
+	s.worker.Store(p)
 	return nil
 }
 
@@ -235,8 +241,11 @@ func (s *Session) forget() {
 	s.names.Store(&[]Name{})
 }
 
-// Close ends the worker, after the cell that runs. To end that at once, cancel its context.
+// Close ends the worker. A cell that runs is not waited for: it is killed, with all that cells have started.
 func (s *Session) Close() error {
+	if p := s.worker.Load(); p != nil && p.alive() && len(s.turn) == 0 {
+		p.kill()
+	}
 	if err := s.take(context.Background()); err != nil {
 		return nil // closed already
 	}
