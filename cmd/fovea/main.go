@@ -30,6 +30,9 @@ and reproduces the experiments of papers on deep convolutional networks.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; '%s --help' lists the options", err, c.CommandPath())
+	})
 	for _, command := range commands {
 		root.AddCommand(command())
 	}
