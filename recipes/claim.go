@@ -236,6 +236,7 @@ type DataUsed struct {
 	Valid     int    `json:"valid"`
 	Test      int    `json:"test"`
 	Shape     [3]int `json:"shape"`
+	Seed      uint64 `json:"seed,omitempty"` // of the choice, the split and generated images
 }
 
 // NewStat summarises values in the order of the seeds.

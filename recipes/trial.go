@@ -69,7 +69,7 @@ func (t *Trial) Images(ctx context.Context, o ImageOptions) (Data, error) {
 	}
 	t.data = append(t.data, DataUsed{
 		Name: strings.TrimSuffix(d.Train.Name, "/train"), Synthetic: d.Train.Synthetic,
-		Train: d.Train.N, Valid: d.Valid.N, Test: d.Test.N, Shape: [3]int{d.Train.H, d.Train.W, d.Train.C},
+		Train: d.Train.N, Valid: d.Valid.N, Test: d.Test.N, Shape: [3]int{d.Train.H, d.Train.W, d.Train.C}, Seed: o.Seed,
 	})
 	return d, nil
 }

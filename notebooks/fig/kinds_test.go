@@ -106,7 +106,7 @@ var drawings = []drawing{
 	{"segmentation", func() *Figure {
 		m := shapes(2, 24)
 		return Segmentation([]SegmentationRow{
-			{Name: "disc", Image: m[0], Mask: disc(24, 8), Truth: disc(24, 7), Foreground: []image.Point{{12, 12}}, Background: []image.Point{{1, 1}}},
+			{Name: "disc", Image: m[0], Mask: disc(24, 8), Truth: disc(24, 7), Foreground: []image.Point{{12, 12}, {12, 13}}, Background: []image.Point{{1, 1}, {2, 1}, {1, 2}}},
 			{Name: "square", Image: m[1], Boxes: []Box{{X0: 6, Y0: 6, X1: 18, Y1: 18, Label: "square 0.9"}}, Points: []Marker{{X: 6, Y: 18, Label: "corner"}}},
 		}, SegmentationOptions{Width: 144})
 	}},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"math"
 	"slices"
 	"strings"
 )
@@ -26,12 +27,12 @@ type Marker struct {
 type SegmentationRow struct {
 	Name  string
 	Image Image
-	// Mask has H×W values; above 0.5 is object. It is tinted and outlined.
+	// Mask has H×W values; above 0.5 is object. It is outlined, and tinted unless seeds are shown.
 	Mask []float32
 	// Truth is a second mask: what is right, outlined in a second colour.
 	Truth []float32
 	Boxes []Box
-	// Foreground and Background are seeds, as a segmentation by graph cut takes them.
+	// Foreground and Background are seeds, as a segmentation by graph cut takes them: their pixels are tinted.
 	Foreground, Background []image.Point
 	Points                 []Marker
 }
@@ -64,6 +65,11 @@ func Segmentation(rows []SegmentationRow, o SegmentationOptions) *Figure {
 		for what, mask := range map[string][]float32{"Mask": r.Mask, "Truth": r.Truth} {
 			if mask != nil && len(mask) != n {
 				fail(function, "the %s of image %d has %d values, want %d×%d", what, i, len(mask), r.Image.H, r.Image.W)
+			}
+		}
+		for _, p := range slices.Concat(r.Foreground, r.Background) {
+			if !p.In(image.Rect(0, 0, r.Image.W, r.Image.H)) {
+				fail(function, "seed %v of image %d lies outside of its %d×%d pixels", p, i, r.Image.W, r.Image.H)
 			}
 		}
 		w, h := pictureSize(r.Image, orDefault(o.Width, 220))
@@ -165,17 +171,21 @@ func share(mask []float32) float64 {
 
 func markedBlock(r SegmentationRow, w, h float64) block {
 	picture := r.Image.natural()
-	if r.Mask != nil {
+	scale := w / float64(r.Image.W)
+	switch seeds := r.seedColors(scale); {
+	case seeds != nil:
+		for i, seed := range seeds {
+			if seed != nil {
+				tint(picture.Pix[4*i:], *seed, 0.55)
+			}
+		}
+	case r.Mask != nil:
 		for i, v := range r.Mask {
 			if v > 0.5 {
-				for j, q := range []uint8{foundColor.R, foundColor.G, foundColor.B} {
-					p := &picture.Pix[4*i+j]
-					*p = uint8(float64(*p)*0.65 + float64(q)*0.35)
-				}
+				tint(picture.Pix[4*i:], foundColor, 0.35)
 			}
 		}
 	}
-	scale := w / float64(r.Image.W)
 	return block{w, h, func(c *canvas) {
 		c.image(picture, 0, 0, w, h)
 		outline := func(mask []float32, lineColor color.Color) {
@@ -193,12 +203,6 @@ func markedBlock(r SegmentationRow, w, h float64) block {
 			radius := min(max(scale*0.4, 2.5), 4)
 			c.disc(x*scale, y*scale, radius+1, paper)
 			c.disc(x*scale, y*scale, radius, fillColor)
-		}
-		for _, p := range r.Background {
-			dot(float64(p.X)+0.5, float64(p.Y)+0.5, backgroundColor)
-		}
-		for _, p := range r.Foreground {
-			dot(float64(p.X)+0.5, float64(p.Y)+0.5, foregroundColor)
 		}
 		for i, b := range r.Boxes {
 			boxColor := b.Color
@@ -219,6 +223,36 @@ func markedBlock(r SegmentationRow, w, h float64) block {
 			}
 		}
 	}}
+}
+
+// seedColors has the tint of each pixel [H×W], nil where there is none; it is nil without seeds. A seed is one pixel, and in
+// a picture so small that one would hardly be seen, the square around it that is at least 2.5 CSS pixels wide.
+func (r SegmentationRow) seedColors(scale float64) []*color.RGBA {
+	if len(r.Foreground)+len(r.Background) == 0 {
+		return nil
+	}
+	h, w := r.Image.H, r.Image.W
+	colors := make([]*color.RGBA, h*w)
+	reach := max(0, int(math.Ceil((2.5/scale-1)/2)))
+	paint := func(seeds []image.Point, seedColor *color.RGBA) {
+		for _, p := range seeds {
+			for y := max(0, p.Y-reach); y <= min(h-1, p.Y+reach); y++ {
+				for x := max(0, p.X-reach); x <= min(w-1, p.X+reach); x++ {
+					colors[y*w+x] = seedColor
+				}
+			}
+		}
+	}
+	paint(r.Background, &backgroundColor)
+	paint(r.Foreground, &foregroundColor)
+	return colors
+}
+
+// tint mixes a share of a colour into the pixel that begins at pix[0].
+func tint(pix []uint8, with color.RGBA, share float64) {
+	for i, q := range []uint8{with.R, with.G, with.B} {
+		pix[i] = uint8(float64(pix[i])*(1-share) + float64(q)*share)
+	}
 }
 
 // tag sets a short text on a coloured ground, its top left corner at (x, y) or where it fits into w×h.

@@ -15,6 +15,10 @@ import (
 
 const trained, untrained = "trained", "untrained"
 
+// imageSeed begins the generated images. While the protocol was made up, the numbers of a seed's test images had been seen; this
+// one was drawn for the first time after everything below had been fixed.
+const imageSeed = 20261
+
 var insideClaim = recipes.Claim[Config]{
 	Name:      "inside",
 	Statement: "Gradients of a trained classifier show where the object is: saliency gathers in it, its maximum hits it, a graph cut boxes it; and class models excite their class beyond any training image.",
@@ -41,6 +45,14 @@ var insideClaim = recipes.Claim[Config]{
 			Value: func(v map[string]recipes.Values) float64 { return v[untrained]["pointing"] },
 		},
 		{
+			Name: "pointing near", Statement: "the largest saliency lies in the object or one pixel beside it, trained", Unit: "of images", Reported: true,
+			Value: func(v map[string]recipes.Values) float64 { return v[trained]["pointing near"] },
+		},
+		{
+			Name: "pointing near untrained", Statement: "the same, untrained", Unit: "of images", Reported: true,
+			Value: func(v map[string]recipes.Values) float64 { return v[untrained]["pointing near"] },
+		},
+		{
 			Name: "box", Statement: "mean overlap (IoU) of the graph cut's box with the object's", Threshold: 0.4,
 			Value: func(v map[string]recipes.Values) float64 { return v[trained]["box IoU"] },
 		},
@@ -60,9 +72,9 @@ var insideClaim = recipes.Claim[Config]{
 }
 
 func measure(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
-	options := recipes.ImageOptions{Sets: []string{"shapes"}, Size: 48, Classes: 4, Train: 12000, Test: 300, Valid: 0.05, Seed: 1}
+	options := recipes.ImageOptions{Sets: []string{"shapes"}, Size: 48, Classes: 4, Train: 12000, Test: 300, Valid: 0.05, Seed: imageSeed}
 	if t.Scale == recipes.PaperScale {
-		options = recipes.ImageOptions{Sets: []string{"shapes"}, Size: 224, Train: 100_000, Test: 5000, Seed: 1}
+		options = recipes.ImageOptions{Sets: []string{"shapes"}, Size: 224, Train: 100_000, Test: 5000, Seed: imageSeed}
 	}
 	data, err := t.Images(ctx, options)
 	if err != nil {
@@ -89,7 +101,7 @@ func measure(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, e
 		return nil, err
 	}
 	values := recipes.Values{"accuracy": evaluation.Accuracy}
-	values["energy"], values["pointing"] = compareWithMasks(maps, data.Test)
+	values["energy"], values["pointing"], values["pointing near"] = compareWithMasks(maps, data.Test)
 	if !c.Trained {
 		return values, nil
 	}
@@ -209,10 +221,10 @@ func (v window) add(sum, m []float32, h, w int) {
 	}
 }
 
-// compareWithMasks returns two means over the images: the share of the maps' energy (the sum of squares) in the object
-// divided by the object's share of the area, and how often the largest value hits the object. As in the pointing game of Zhang et
-// al. 2016, whose 15 pixels are 1.5 in images of 48, a hit may be a pixel beside the object.
-func compareWithMasks(maps [][]float32, images *datasets.Images) (energy, pointing float64) {
+// compareWithMasks returns three means over the images: the share of the maps' energy (the sum of squares) in the object divided
+// by the object's share of the area; how often the largest value lies in the object (pointing); and how often it does or
+// lies a pixel beside it (near), since the pointing game of Zhang et al. 2016 allows 15 pixels, which are 1.5 in images of 48.
+func compareWithMasks(maps [][]float32, images *datasets.Images) (energy, pointing, near float64) {
 	for i, m := range maps {
 		mask := images.MaskAt(i)
 		var inside, all, area float64
@@ -230,16 +242,19 @@ func compareWithMasks(maps [][]float32, images *datasets.Images) (energy, pointi
 		if all > 0 && area > 0 {
 			energy += inside / all / (area / float64(len(m)))
 		}
-		if near(mask, top, images.H, images.W, max(1, images.H/48)) {
+		if mask[top] != 0 {
 			pointing++
+		}
+		if touches(mask, top, images.H, images.W, max(1, images.H/48)) {
+			near++
 		}
 	}
 	n := float64(len(maps))
-	return energy / n, pointing / n
+	return energy / n, pointing / n, near / n
 }
 
-// near says whether the mask has a pixel within a distance of p, along both axes.
-func near(mask []uint8, p, h, w, distance int) bool {
+// touches says whether the mask has a pixel within a distance of p, along both axes.
+func touches(mask []uint8, p, h, w, distance int) bool {
 	y, x := p/w, p%w
 	for v := max(0, y-distance); v <= min(h-1, y+distance); v++ {
 		for u := max(0, x-distance); u <= min(w-1, x+distance); u++ {

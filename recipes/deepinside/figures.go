@@ -24,7 +24,9 @@ func draw(t *recipes.Trial, data recipes.Data, maps [][]float32, segments []*Seg
 			cuts = append(cuts, fig.SegmentationRow{
 				Name: im.Class(i), Image: picture, Mask: values(s.Mask), Truth: truth(im.MaskAt(i)),
 				Foreground: points(s.Foreground, im.W), Background: points(s.Background, im.W),
-				Boxes: []fig.Box{{X0: float64(s.Box[0]), Y0: float64(s.Box[1]), X1: float64(s.Box[2]), Y1: float64(s.Box[3])}},
+				Boxes: []fig.Box{{
+					X0: float64(s.Box[0]), Y0: float64(s.Box[1]), X1: float64(s.Box[2]), Y1: float64(s.Box[3]), Color: fig.Palette[4], // as "found"
+				}},
 			})
 		}
 		return fig.Saliency(saliency, fig.OverlayOptions{Title: "Saliency of the likeliest class", Caption: caption(data)})

@@ -200,3 +200,34 @@ func TestWindowsComeBack(t *testing.T) {
 		}
 	}
 }
+
+// Two images of 48×48 with an object of 6×6: a map whose largest value is in it, and one whose largest is a pixel beside it.
+func TestCompareWithMasks(t *testing.T) {
+	const side = 48
+	im := &datasets.Images{N: 2, H: side, W: side, C: 1, Masks: make([]uint8, 2*side*side)}
+	for n := range im.N {
+		for y := 20; y < 26; y++ {
+			for x := 20; x < 26; x++ {
+				im.Masks[(n*side+y)*side+x] = 1
+			}
+		}
+	}
+	hit, beside, far := make([]float32, side*side), make([]float32, side*side), make([]float32, side*side)
+	hit[22*side+22], hit[0] = 3, 1 // energies 9 and 1
+	beside[19*side+26] = 2
+	far[18*side+22] = 2
+	area := 36.0 / (side * side)
+	for _, c := range []struct {
+		maps                   [][]float32
+		energy, pointing, near float64
+	}{
+		{[][]float32{hit, beside}, 0.9 / area / 2, 0.5, 1},
+		{[][]float32{hit, hit}, 0.9 / area, 1, 1},
+		{[][]float32{far, beside}, 0, 0, 0.5},
+	} {
+		energy, pointing, near := compareWithMasks(c.maps, im)
+		if math.Abs(energy-c.energy) > 1e-9 || pointing != c.pointing || near != c.near {
+			t.Errorf("energy %g, pointing %g, near %g; want %g, %g, %g", energy, pointing, near, c.energy, c.pointing, c.near)
+		}
+	}
+}
