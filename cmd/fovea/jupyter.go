@@ -178,6 +178,9 @@ func installJupyter(ctx context.Context, venv string, py python, log io.Writer) 
 	if err := runPip(pip, strings.Count(jupyterPins, "=="), log); err != nil {
 		return fmt.Errorf("install JupyterLab with pip: %w", explainExec(ctx, err))
 	}
+	if err := settle(venv); err != nil {
+		return err
+	}
 	if err := atomicfile.WriteBytes(filepath.Join(venv, jupyterReady), []byte(time.Now().UTC().Format(time.RFC3339)+"\n")); err != nil {
 		return err
 	}
@@ -186,6 +189,25 @@ func installJupyter(ctx context.Context, venv string, py python, log io.Writer) 
 	}
 	fmt.Fprintf(log, "JupyterLab is installed (%.0f s)\n", time.Since(start).Seconds())
 	return nil
+}
+
+// jupyterSettings are the defaults of the private JupyterLab. It asks for no news and looks for no update, both over
+// notebooks: its versions are Fovea's to choose. A user's own settings come first.
+const jupyterSettings = `{
+  "@jupyterlab/apputils-extension:notification": {
+    "checkForUpdates": false,
+    "fetchNews": "false"
+  }
+}
+`
+
+// settle writes the default settings where the JupyterLab of an environment looks for them.
+func settle(venv string) error {
+	dir := filepath.Join(venv, "share", "jupyter", "lab", "settings")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(dir, "overrides.json"), []byte(jupyterSettings))
 }
 
 // jupyterPin is the pinned version of JupyterLab alone.

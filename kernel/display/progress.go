@@ -262,7 +262,8 @@ func (p *Progress) bundle() Bundle {
 	}
 	return Bundle{Data: map[string]any{
 		"text/plain": p.line(),
-		"text/html": fmt.Sprintf(`<div style="font-variant-numeric:tabular-nums">%s %s %s</div>`,
+		// The note's own spaces set its parts apart.
+		"text/html": fmt.Sprintf(`<div style="font-variant-numeric:tabular-nums;white-space:pre-wrap">%s %s %s</div>`,
 			html.EscapeString(p.label), bar, html.EscapeString(strings.Join(rest, " · "))),
 	}}
 }

@@ -153,7 +153,7 @@ func (sh *shell) execute(ctx context.Context, r *request, body *wire.ExecuteRequ
 		s.history.add(count, body.Code, out.result)
 	}
 	if e := result.Err; e != nil {
-		failed := wire.Failed(e.Name, e.Message, e.Traceback...)
+		failed := wire.Failed(e.Name, e.Message, coloured(e.Traceback)...)
 		if !body.Silent {
 			s.publish("error", r, failed.Error)
 		}

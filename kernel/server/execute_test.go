@@ -290,24 +290,55 @@ func TestCellsWaitForTheSession(t *testing.T) {
 		t.Fatal("kernel_info waited for the session")
 	}
 	cell := f.send("shell", "execute_request", map[string]any{"code": "value"})
-	var shown string
-	for !strings.Contains(shown, "building") {
-		if m := f.next(f.iopub); m.Header.Type == "stream" && field[string](m, "name") == "stderr" {
-			shown += field[string](m, "text")
+	for m := f.next(f.iopub); m.Header.Type != "display_data"; m = f.next(f.iopub) {
+		if m.Header.Type == "stream" {
+			t.Fatalf("the set-up is shown as an error: %s", m.Content)
 		}
 	}
 	close(open)
+	var shown string
+	cleared := false
 	for _, m := range f.until(cell) {
-		if m.Header.Type == "stream" {
+		switch m.Header.Type {
+		case "clear_output":
+			cleared = true
+		case "stream":
+			if !cleared {
+				t.Error("the warning came before the output was cleared")
+			}
 			shown += field[string](m, "text")
 		}
 	}
-	if shown != "building the library\nslow backend\n" {
-		t.Errorf("the first cell showed %q", shown)
+	if !cleared || shown != "slow backend\n" {
+		t.Errorf("the first cell keeps the set-up (%v) and shows %q", !cleared, shown)
 	}
 	f.next(f.replies["shell"])
 	if _, out := f.run("value"); slices.Contains(kinds(out), "stream") {
 		t.Error("the second cell shows the set-up again")
+	}
+}
+
+func TestSetupThatFailsStaysOnThePage(t *testing.T) {
+	k := start(t, func(o *Options) {
+		o.Open = func(ctx context.Context, s Setup) (Opened, error) {
+			time.Sleep(patience + 100*time.Millisecond)
+			_, _ = io.WriteString(s.Progress, "building the <library>\n")
+			return Opened{}, errors.New("no compiler: install gcc")
+		}
+	})
+	f := connect(t, k)
+	_, out := f.run("value")
+	var last map[string]any
+	for _, m := range out {
+		switch m.Header.Type {
+		case "clear_output":
+			t.Error("the output was cleared")
+		case "display_data", "update_display_data":
+			last = field[map[string]any](m, "data")
+		}
+	}
+	if last["text/plain"] != "building the <library>" || last["text/html"] != nil {
+		t.Errorf("the page keeps %v", last)
 	}
 }
 

@@ -3,13 +3,16 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"strings"
 	"sync"
 	"time"
 
+	"fovea/kernel/display"
 	"fovea/kernel/session"
 )
 
@@ -139,22 +142,59 @@ func (t *attempt) follow(ctx context.Context, out session.Output) {
 		return
 	case <-time.After(patience):
 	}
+	shown := setupBar{out: out}
 	for {
 		lines, changed := t.take()
-		for _, line := range lines {
-			out.Stream("stderr", line)
-		}
+		shown.add(lines)
 		select {
 		case <-changed:
 		case <-t.done:
 			lines, _ := t.take()
-			for _, line := range lines {
-				out.Stream("stderr", line)
-			}
+			shown.add(lines)
+			shown.end(t.err == nil)
 			return
 		case <-ctx.Done():
+			shown.end(false)
 			return
 		}
+	}
+}
+
+// setupBar shows how far the set-up is, as one display under the cell that waits for it. It vanishes when all went well:
+// a notebook does not keep how long its kernel took to start. When something went wrong, what was done until then stays.
+type setupBar struct {
+	out   session.Output
+	id    string
+	lines []string
+}
+
+func (b *setupBar) add(lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	for _, line := range lines {
+		b.lines = append(b.lines, strings.TrimRight(line, "\r\n"))
+	}
+	now := html.EscapeString(b.lines[len(b.lines)-1])
+	m := display.Message{Kind: display.KindUpdate, Bundle: display.Bundle{Data: map[string]any{
+		"text/html":  `<div style="opacity:.75">starting <progress></progress> ` + now + `</div>`, // without a value it moves by itself
+		"text/plain": strings.Join(b.lines, "\n"),
+	}}}
+	if b.id == "" {
+		b.id, m.Kind = "setup-"+rand.Text(), display.KindDisplay
+	}
+	m.ID = b.id
+	b.out.Display(m)
+}
+
+func (b *setupBar) end(well bool) {
+	switch {
+	case b.id == "":
+	case well:
+		b.out.Display(display.Message{Kind: display.KindClear})
+	default:
+		b.out.Display(display.Message{Kind: display.KindUpdate, ID: b.id,
+			Bundle: display.Bundle{Data: map[string]any{"text/plain": strings.Join(b.lines, "\n")}}})
 	}
 }
 
