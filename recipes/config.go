@@ -34,7 +34,7 @@ func Override[C any](config C, assignments []string) (C, error) {
 			return zero, err
 		}
 		if err := assign(field, value); err != nil {
-			return zero, fmt.Errorf("%s is a %s; %q is not one", key, typeName(field.Type()), value)
+			return zero, fmt.Errorf("%s wants %s, not %q", key, wanted(field.Type()), value)
 		}
 	}
 	return changed, nil
@@ -122,13 +122,37 @@ func typeName(t reflect.Type) string {
 	case reflect.Float32, reflect.Float64:
 		return "number"
 	case reflect.Bool:
-		return "truth value (true or false)"
+		return "true or false"
 	case reflect.String:
 		return "text"
 	case reflect.Slice, reflect.Array:
-		return "list, each a " + typeName(t.Elem())
+		return "list of " + plural(t.Elem())
 	}
 	return t.String()
+}
+
+func plural(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true and false"
+	case reflect.Slice, reflect.Array:
+		return "lists of " + plural(t.Elem())
+	}
+	return typeName(t) + "s"
+}
+
+// wanted says what a value should have been, with an example where the form is not plain.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return typeName(t)
+	case reflect.Slice, reflect.Array:
+		if elem := t.Elem().Kind(); elem == reflect.Slice || elem == reflect.Array {
+			return "a " + typeName(t) + " in JSON, such as [[1,2],[3]]"
+		}
+		return "a " + typeName(t) + " with commas between"
+	}
+	return "a " + typeName(t)
 }
 
 // strictJSON reads exactly one JSON value and refuses fields that v doesn't have.

@@ -40,15 +40,15 @@ func TestOverride(t *testing.T) {
 func TestOverrideErrorsSayWhatThereIs(t *testing.T) {
 	for assignment, says := range map[string]string{
 		"clases=3":       "classes (whole number, now 0)",
-		"classes=three":  "classes is a whole number",
-		"classes=1.5":    "classes is a whole number",
+		"classes=three":  "classes wants a whole number",
+		"classes=1.5":    "classes wants a whole number",
 		"wide=yes":       "true or false",
-		"plan=a,b":       "list, each a whole number",
+		"plan=a,b":       "plan wants a list of whole numbers",
 		"dropout":        "key=value",
 		"=3":             "key=value",
 		"inner.speed=3":  "rate (number, now 0)",
 		"classes.more=1": "no fields inside",
-		"classes=1 2":    "classes is a whole number",
+		"classes=1 2":    "classes wants a whole number",
 	} {
 		if _, err := Override(sampleConfig{}, []string{assignment}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", assignment, err, says)

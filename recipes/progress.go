@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,7 +64,7 @@ func lineProgress(w io.Writer, every time.Duration, now func() time.Time) Progre
 		defer lock.Unlock()
 		if t := now(); done >= total || t.Sub(last) >= every {
 			last = t
-			fmt.Fprintf(w, "%d/%d %s\n", done, total, note)
+			fmt.Fprintln(w, strings.TrimSpace(fmt.Sprintf("%d/%d %s", done, total, note)))
 		}
 	}
 }

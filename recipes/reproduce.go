@@ -148,7 +148,10 @@ func (x Experiment) run(ctx context.Context, e *Entry, o ReproduceOptions) (*Cla
 			note := fmt.Sprintf("%s/%s: %s, seed %d", e.Name, x.Name, arm.Name, seed)
 			o.Progress(done, total, note)
 			record, err := x.trial(deadline, e, o, arm, seed, common, func(part, of int, more string) {
-				o.Progress(done, total, fmt.Sprintf("%s: %s", note, more))
+				if more != "" {
+					more = ": " + more
+				}
+				o.Progress(done, total, note+more)
 			})
 			if err != nil && ctx.Err() == nil && deadline.Err() != nil {
 				return nil, fmt.Errorf("%w: %d of %d within the budget of %v; the same command goes on from there, and --budget gives it more time",

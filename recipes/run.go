@@ -164,7 +164,7 @@ func (r *run) open(ctx context.Context) error {
 			return fail(err)
 		}
 		if len(all) > 0 {
-			return fail(fmt.Errorf("%s holds a run already: resume it or choose another folder", dir))
+			return fail(fmt.Errorf("%s holds a run already: resume it (--resume) or choose another folder", dir))
 		}
 	}
 	var history History

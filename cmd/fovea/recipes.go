@@ -1,9 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -50,15 +50,19 @@ last 'fovea reproduce' left beside it.`,
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tYEAR\tFAMILY\tKIND\tCLAIM\tTITLE")
 			shown := 0
+			var families []string
 			for _, e := range recipes.All() {
+				families = append(families, e.Family)
 				if family != "" && e.Family != family || kind != "" && string(e.Kind) != kind {
 					continue
 				}
 				shown++
-				fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", e.Name, e.Paper.Year, e.Family, e.Kind, verdictOf(e.Name), e.Paper.Title)
+				fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", e.Name, e.Paper.Year, e.Family, e.Kind, verdictOf(e.Name, ""), e.Paper.Title)
 			}
 			if shown == 0 {
-				return errors.New("list: no recipe is of that family and kind")
+				slices.Sort(families)
+				return fmt.Errorf("list: no recipe is of that family and kind; the families are %s, the kinds model, method and study",
+					strings.Join(slices.Compact(families), ", "))
 			}
 			return w.Flush()
 		},
@@ -68,8 +72,8 @@ last 'fovea reproduce' left beside it.`,
 	return cmd
 }
 
-// verdictOf reads the verdict beside a recipe's source.
-func verdictOf(name string) string {
+// verdictOf reads the verdict beside a recipe's source: on one of its claims, or with an empty name on all.
+func verdictOf(name, claim string) string {
 	root, err := home.Root()
 	if err != nil {
 		return "unknown"
@@ -78,7 +82,15 @@ func verdictOf(name string) string {
 	if err != nil {
 		return "not run"
 	}
-	return string(r.Verdict)
+	if claim == "" {
+		return string(r.Verdict)
+	}
+	for _, c := range r.Claims {
+		if c.Name == claim {
+			return string(c.Verdict)
+		}
+	}
+	return "not run"
 }
 
 func showCommand() *cobra.Command {
@@ -99,6 +111,10 @@ func showCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			table, err := networkTable(e, config) // first, so that a configuration that can't be built prints no half page
+			if err != nil {
+				return err
+			}
 			out := cmd.OutOrStdout()
 			fmt.Fprintf(out, "%s\n\n", recipes.Card(e.Name))
 			if names := e.Variants(); len(names) > 0 {
@@ -110,34 +126,40 @@ func showCommand() *cobra.Command {
 			}
 			fmt.Fprintf(out, "Configuration, each field to be changed with --set:\n  %s\n", strings.Join(recipes.Fields(config), "\n  "))
 			for _, c := range e.Claims {
-				fmt.Fprintf(out, "Claim %s: %s\n", c.Name, c.Statement)
+				fmt.Fprintf(out, "Claim %s (%s): %s\n", c.Name, verdictOf(e.Name, c.Name), c.Statement)
 			}
-			if e.Kind != recipes.ModelKind {
-				return nil
-			}
-			// Building a graph needs no accelerator.
-			b, err := backend.Open("go")
-			if err != nil {
-				return err
-			}
-			network, err := e.Network(config, nil)
-			if err != nil {
-				return err
-			}
-			summary, err := layers.Summarize(b, network, shapes.Make(dtypes.Float32, append([]int{1}, e.Input(config)...)...))
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(out, "\n%s", summary)
-			if taps := e.Taps(config); len(taps) > 0 {
-				fmt.Fprintf(out, "taps: %s\n", strings.Join(taps, ", "))
-			}
+			fmt.Fprint(out, table)
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&variant, "variant", "", "one of the recipe's variants")
 	setFlag(cmd, &set)
 	return cmd
+}
+
+// networkTable lists a model's layers and taps; it is empty for what has no network of its own.
+func networkTable(e *recipes.Entry, config any) (string, error) {
+	if e.Kind != recipes.ModelKind {
+		return "", nil
+	}
+	// Building a graph needs no accelerator.
+	b, err := backend.Open("go")
+	if err != nil {
+		return "", err
+	}
+	network, err := e.Network(config, nil)
+	if err != nil {
+		return "", err
+	}
+	summary, err := layers.Summarize(b, network, shapes.Make(dtypes.Float32, append([]int{1}, e.Input(config)...)...))
+	if err != nil {
+		return "", err
+	}
+	table := fmt.Sprintf("\n%s", summary)
+	if taps := e.Taps(config); len(taps) > 0 {
+		table += fmt.Sprintf("taps: %s\n", strings.Join(taps, ", "))
+	}
+	return table, nil
 }
 
 func setFlag(cmd *cobra.Command, set *[]string) {

@@ -37,7 +37,7 @@ func TestListAndShow(t *testing.T) {
 		t.Errorf("list of a family: %v\n%s", err, out)
 	}
 	out, _, err = runRecipes(t, "show", "vgg", "--variant", "A")
-	for _, want := range []string{"Differs:", "132,863,336 parameters", "stage5/conv2", "Variants: A, A-LRN", "(default D)"} {
+	for _, want := range []string{"Differs:", "132,863,336 parameters", "stage5/conv2", "Variants: A, A-LRN", "(default D)", "Claim depth ("} {
 		if err != nil || !strings.Contains(out, want) {
 			t.Errorf("show lacks %q: %v\n%s", want, err, out)
 		}
@@ -57,7 +57,12 @@ func TestRecipeCommandsRefuse(t *testing.T) {
 		{"reproduce", "which recipe"},
 		{"reproduce vgg --all", "not both"},
 		{"reproduce nothing", "fovea list"},
-		{"list --kind novel", "no recipe"},
+		{"train vgg --epochs -1", "negative"},
+		{"train vgg --epochs 1 --steps 4", "give one"},
+		{"train vgg --resume --run nowhere", "no checkpoint in nowhere"},
+		{"show vgg --set hidden=x", "list of whole numbers"},
+		{"show vgg --set stages=8,16", "[[1,2],[3]]"},
+		{"list --kind novel", "attribution, backbone"},
 	} {
 		if _, _, err := runRecipes(t, strings.Fields(c.args)...); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", c.args, err, c.says)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -71,8 +72,8 @@ func train(cmd *cobra.Command, name string, o trainOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.resume && o.run == "" {
-		return errors.New("train: --resume needs --run, the folder of the run to go on with")
+	if err := o.check(); err != nil {
+		return err
 	}
 	data, err := recipes.OpenImages(ctx, o.data, recipes.ImageOptions{Train: o.images, Size: o.size, Seed: 1})
 	if err != nil {
@@ -100,8 +101,12 @@ func train(cmd *cobra.Command, name string, o trainOptions) error {
 	fit := e.Fit
 	override(&fit, o)
 	fit.Dir, fit.Resume, fit.Log, fit.Progress = o.run, o.resume, log, recipes.TerminalProgress(log)
+	variant := o.variant
+	if variant == "" {
+		variant = e.Default
+	}
 	fit.Describe = map[string]any{
-		"recipe": name, "variant": o.variant, "config": config, "data": data.Train.Name, "images": data.Train.N, "seed": o.seed,
+		"recipe": name, "variant": variant, "config": config, "data": data.Train.Name, "images": data.Train.N, "seed": o.seed,
 		"epochs": fit.Epochs, "steps": fit.Steps, "batch": fit.Batch, "rate": fit.LearningRate, "backend": choice.Name,
 	}
 	fmt.Fprintf(out, "%s on %s\n", name, data.Train)
@@ -113,6 +118,9 @@ func train(cmd *cobra.Command, name string, o trainOptions) error {
 		return err
 	}
 	if err := trainer.Run(ctx, data.Train, data.Valid); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w; the same command with --run %s --resume goes on from there", err, o.run)
+		}
 		return err
 	}
 	// The test images are looked at once, when everything has been chosen.
@@ -121,6 +129,24 @@ func train(cmd *cobra.Command, name string, o trainOptions) error {
 		return err
 	}
 	fmt.Fprintf(out, "test: %s\nrun folder: %s\n", evaluation, o.run)
+	return nil
+}
+
+func (o trainOptions) check() error {
+	switch {
+	case o.epochs < 0 || o.steps < 0 || o.batch < 0 || o.rate < 0:
+		return fmt.Errorf("train: %d epochs, %d steps, batches of %d and a rate of %g: none may be negative", o.epochs, o.steps, o.batch, o.rate)
+	case o.epochs > 0 && o.steps > 0:
+		return errors.New("train: --epochs and --steps are two ways to say the same: give one")
+	case o.resume && o.run == "":
+		return errors.New("train: --resume needs --run, the folder of the run to go on with")
+	}
+	if o.resume {
+		// A misspelt folder must not begin a new training.
+		if _, err := os.Stat(filepath.Join(o.run, "checkpoints")); err != nil {
+			return fmt.Errorf("train: there is no checkpoint in %s to resume from: check the folder, or leave --resume out to begin", o.run)
+		}
+	}
 	return nil
 }
 

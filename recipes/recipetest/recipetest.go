@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -26,9 +27,10 @@ import (
 // A Subject is a recipe with what the suite must know of its source.
 type Subject struct {
 	*recipes.Entry
-	Card    string // the package comment
-	Folder  string // the folder's name
-	Package string // the package's name
+	Card    string          // the package comment
+	Folder  string          // the folder's name
+	Package string          // the package's name
+	Result  *recipes.Result // what result.json beside it says; nil: there is none
 }
 
 // Load reads a recipe's source below the project's root.
@@ -42,7 +44,11 @@ func Load(e *recipes.Entry) (Subject, error) {
 	if err != nil {
 		return Subject{}, fmt.Errorf("the recipe %s must be in a folder and a file of that name: %w", e.Name, err)
 	}
-	return Subject{Entry: e, Card: file.Doc.Text(), Folder: e.Name, Package: file.Name.Name}, nil
+	result, err := recipes.ReadResult(filepath.Join(root, "recipes", e.Name, "result.json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Subject{}, err
+	}
+	return Subject{Entry: e, Card: file.Doc.Text(), Folder: e.Name, Package: file.Name.Name, Result: result}, nil
 }
 
 // check is one check of the suite. Those that compute run on each backend, or, where every network would have to be compiled for
@@ -69,6 +75,7 @@ var checks = []check{
 	{name: "parameters", run: checkParameters, networks: true},
 	{name: "taps", run: checkTaps, networks: true},
 	{name: "claims", run: checkClaims},
+	{name: "result", run: checkResult},
 	{name: "runs", run: checkRuns, on: onEach},
 	{name: "batch", run: checkBatch, on: onEach, networks: true},
 	{name: "gradients", run: checkGradients, on: onEach, networks: true},
