@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fovea/internal/home"
+	"fovea/kernel/assist"
 	"fovea/kernel/server"
 	"fovea/kernel/session"
 	"fovea/kernel/wire"
@@ -134,7 +135,7 @@ func serveKernel(ctx context.Context, connectionFile string) error {
 		GoVersion: strings.TrimPrefix(runtime.Version(), "go"),
 		History:   historyFile(),
 		Parent:    parentProcess(),
-		Log:       func(line string) { fmt.Fprintln(os.Stderr, "fovea kernel:", line) },
+		Log:       kernelLog,
 	})
 	if err != nil {
 		return err
@@ -157,17 +158,20 @@ func serveKernel(ctx context.Context, connectionFile string) error {
 	return kernel.Serve(ctx)
 }
 
+// kernelLog writes to what Jupyter shows in its own log.
+func kernelLog(line string) { fmt.Fprintln(os.Stderr, "fovea kernel:", line) }
+
 func openKernelSession(ctx context.Context, dir string, s server.Setup) (server.Opened, error) {
 	options, warning, err := sessionOptions(ctx, dir, s.Progress)
 	if err != nil {
 		return server.Opened{}, err
 	}
 	options.Background = s.Background
-	engine, err := session.Open(ctx, options)
+	cells, err := session.Open(ctx, options)
 	if err != nil {
 		return server.Opened{}, err
 	}
-	return server.Opened{Engine: engine, Warning: warning}, nil
+	return server.Opened{Engine: assist.Assist(cells, assist.Options{Log: kernelLog}), Warning: warning}, nil
 }
 
 // historyFile is where cells are remembered; "" when there is no folder for it, which costs the memory, not the kernel.

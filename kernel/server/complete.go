@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"go/token"
 	"go/types"
@@ -40,7 +41,10 @@ func (s *Server) complete(r *wire.CompleteRequest) any {
 	if completer, ok := engine.(Completer); ok {
 		c, err = completer.Complete(ctx, r.Code, offset)
 	} else {
-		c = completeNames(r.Code, offset, liveNames(engine))
+		err = ErrUnavailable
+	}
+	if errors.Is(err, ErrUnavailable) {
+		c, err = completeNames(r.Code, offset, liveNames(engine)), nil
 	}
 	if err != nil {
 		return wire.Failed("CompletionError", err.Error())
@@ -53,7 +57,7 @@ func (s *Server) complete(r *wire.CompleteRequest) any {
 	typed := []map[string]any{}
 	for _, m := range c.Matches {
 		reply.Matches = append(reply.Matches, m.Text)
-		typed = append(typed, map[string]any{"text": m.Text, "type": m.Type, "start": start, "end": end})
+		typed = append(typed, map[string]any{"text": m.Text, "type": m.Type, "signature": m.Signature, "start": start, "end": end})
 	}
 	reply.Metadata = map[string]any{"_jupyter_types_experimental": typed}
 	return reply
@@ -70,7 +74,11 @@ func (s *Server) inspect(r *wire.InspectRequest) any {
 	if inspector, ok := engine.(Inspector); ok {
 		b, found, err = inspector.Inspect(ctx, r.Code, offset, r.DetailLevel)
 	} else {
+		err = ErrUnavailable
+	}
+	if errors.Is(err, ErrUnavailable) {
 		b, found = inspectName(r.Code, offset, liveNames(engine))
+		err = nil
 	}
 	if err != nil {
 		return wire.Failed("InspectionError", err.Error())
@@ -120,7 +128,7 @@ func completeNames(code string, offset int, live []session.Name) Completion {
 	add := func(name, kind string) {
 		if strings.HasPrefix(name, prefix) && !seen[name] {
 			seen[name] = true
-			c.Matches = append(c.Matches, Match{name, kind})
+			c.Matches = append(c.Matches, Match{Text: name, Type: kind})
 		}
 	}
 	for _, n := range live {

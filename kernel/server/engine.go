@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"fovea/kernel/display"
@@ -51,7 +52,12 @@ type Completion struct {
 type Match struct {
 	Text string
 	Type string // what a frontend shows beside it: function, variable, type, keyword, …
+
+	Signature string // of a function, or the type of a value, as Go source; "" where it is not known
 }
+
+// ErrUnavailable is the error of a Completer or Inspector that has no answer now; then live names are used.
+var ErrUnavailable = errors.New("no answer now")
 
 // What the Output of a cell offers besides.
 type (
