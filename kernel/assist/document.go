@@ -143,7 +143,7 @@ func variables(source string, pieces []piece) string {
 				}
 				seen[n] = true
 			}
-			fmt.Fprintf(&b, "var %s = %s%s\n", strings.Join(names, ", "), source[p.value:p.stop], p.closers)
+			fmt.Fprintf(&b, "var %s = %s%s\n", strings.Join(names, ", "), strings.TrimSpace(source[p.value:p.stop]), p.closers)
 		}
 	}
 	return b.String()

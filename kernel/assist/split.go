@@ -26,13 +26,15 @@ type piece struct {
 func splitCell(source string) []piece {
 	f := token.NewFileSet().AddFile("", -1, len(source))
 	var s scanner.Scanner
-	unfinished := ""
+	lacks, unfinished := "", "" // what the token being scanned lacks, and what the piece's last one did
 	s.Init(f, []byte(source), func(_ token.Position, text string) {
 		switch text {
 		case "raw string literal not terminated":
-			unfinished = "`"
+			lacks = "`"
+		case "string literal not terminated":
+			lacks = `"`
 		case "comment not terminated":
-			unfinished = "*/"
+			lacks = "*/"
 		}
 	}, 0)
 	var (
@@ -57,7 +59,13 @@ func splitCell(source string) []piece {
 		end, current = current.end, nil
 	}
 	for {
+		lacks = ""
 		pos, tok, literal := s.Scan()
+		if tok == token.EOF || tok == token.SEMICOLON && literal == "\n" {
+			unfinished += lacks // of a comment
+		} else {
+			unfinished = lacks
+		}
 		if tok == token.EOF {
 			break
 		}
@@ -87,7 +95,8 @@ func splitCell(source string) []piece {
 			open = open[:len(open)-1]
 		}
 		if tok == token.SEMICOLON && len(open) == 0 && !(hasClauses(tokens[0]) && literal == ";") {
-			finish(at, "")
+			finish(at, unfinished)
+			unfinished = ""
 			continue
 		}
 		tokens = append(tokens, tok)
