@@ -21,6 +21,8 @@ type Options struct {
 	Find      func() (string, error) // the path of gopls; nil: Find
 	Log       func(line string)      // what happens to gopls; nil: nobody
 	Deadline  time.Duration          // for an answer; 0: 1 s
+
+	pause time.Duration // before gopls is started again, doubled each time; 0: firstPause
 }
 
 // An Assistant answers questions about cells that are being written. Its methods may be called at any time, also at once.
@@ -53,6 +55,9 @@ func New(o Options) *Assistant {
 	if o.Deadline == 0 {
 		o.Deadline = time.Second
 	}
+	if o.pause == 0 {
+		o.pause = firstPause
+	}
 	if dir, err := filepath.EvalSymlinks(o.ModuleDir); err == nil {
 		o.ModuleDir = dir // gopls takes files for strangers that lie elsewhere by name
 	}
@@ -71,7 +76,7 @@ func (a *Assistant) Close() error {
 
 // run keeps a gopls going.
 func (a *Assistant) run() {
-	pause, said := firstPause, ""
+	pause, said := a.options.pause, ""
 	say := func(line string) { // a failure that lasts is told once
 		if line != said {
 			a.options.Log(line)
@@ -89,7 +94,7 @@ func (a *Assistant) run() {
 		}
 		say(fmt.Sprintf("assist: %v; live names are completed meanwhile", err))
 		if time.Since(begun) > longPause {
-			pause = firstPause
+			pause = a.options.pause
 		}
 		select {
 		case <-time.After(pause):

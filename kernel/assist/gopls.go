@@ -95,7 +95,8 @@ func startProcess(ctx context.Context, program, dir string) (*process, error) {
 	}()
 	if err := p.initialize(ctx, dir); err != nil {
 		p.close(err)
-		return nil, fmt.Errorf("%w %s", err, command.Stderr)
+		<-p.exited
+		return nil, fmt.Errorf("it does not answer: %w\n%s", err, command.Stderr)
 	}
 	return p, nil
 }
