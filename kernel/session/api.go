@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -39,6 +40,12 @@ type Output interface {
 	Stream(name, text string) // "stdout" or "stderr", valid UTF-8
 	Display(m display.Message)
 	Result(b display.Bundle) // the value of the cell's last expression
+}
+
+// An Inputter is what an Output may be besides: it asks the user for a line, which it returns without its break. It fails
+// where nobody can be asked, and returns soon after ctx has ended. Without one, cells that read standard input see its end.
+type Inputter interface {
+	Input(ctx context.Context, prompt string, password bool) (string, error)
 }
 
 // Result says how a cell ended.

@@ -44,6 +44,7 @@ func (s *Session) Execute(ctx context.Context, cell Cell, out Output) (r Result)
 		}
 	}
 	s.process.pump.attach(out)
+	s.process.inputter, _ = out.(Inputter)
 	defer func() {
 		if s.process != nil {
 			s.process.pump.attach(nil)

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ type process struct {
 	pump     *pump
 	exited   chan struct{} // closed when the process has been waited for
 	status   error
+	inputter Inputter // of the cell that runs; nil: nobody can be asked
 }
 
 var errDied = errors.New("the worker ended")
@@ -127,6 +129,11 @@ func (p *process) call(ctx context.Context, r message.Request, grace time.Durati
 		p.close(0)
 		return message.Response{}, errDied
 	}
+	// Questions are asked beside the wait for the response, and none outlives it.
+	asking, stop := context.WithCancel(ctx)
+	var questions sync.WaitGroup
+	defer questions.Wait()
+	defer stop()
 	done := ctx.Done()
 	var patience <-chan time.Time
 	for {
@@ -135,6 +142,10 @@ func (p *process) call(ctx context.Context, r message.Request, grace time.Durati
 			if !ok {
 				<-p.exited
 				return message.Response{}, errDied
+			}
+			if response.Ask != nil {
+				questions.Go(func() { p.answer(asking, *response.Ask) })
+				continue
 			}
 			return response, nil
 		case <-done:
@@ -148,6 +159,21 @@ func (p *process) call(ctx context.Context, r message.Request, grace time.Durati
 			p.kill()
 		}
 	}
+}
+
+// answer asks the user what a cell wants to know.
+func (p *process) answer(ctx context.Context, q message.Ask) {
+	a := message.Answer{ID: q.ID}
+	if p.inputter == nil {
+		a.Error = "nobody can be asked where this notebook runs"
+	} else if text, err := p.inputter.Input(ctx, q.Prompt, q.Password); ctx.Err() != nil {
+		return // an answer could overtake the interrupt, and the cell would go on with it
+	} else if err != nil {
+		a.Error = err.Error()
+	} else {
+		a.Text = text
+	}
+	p.send(message.Request{Op: message.Reply, Answer: &a}) // a worker that has gone needs no answer
 }
 
 func (p *process) kill() { syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }

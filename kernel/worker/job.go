@@ -86,7 +86,7 @@ func ends(r *rt.Run) bool {
 			idle = 0
 		}
 		last, used = stack, now
-		if idle >= idleLooks {
+		if idle >= idleLooks || idle > 0 && r.Reads() {
 			return false
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -40,6 +41,9 @@ func Main(loader Loader) {
 	syscall.CloseOnExec(message.ResponseFD)
 
 	w := &worker{loader: loader, responses: json.NewEncoder(out)}
+	if err := rt.OpenInput(func(a message.Ask) { w.write(message.Response{Ask: &a}) }); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 	// Libraries that listen for SIGINT themselves get it too. Without a listener it would end the process.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT)
@@ -71,6 +75,10 @@ func Main(loader Loader) {
 			}
 			continue
 		}
+		if request.Op == message.Reply {
+			rt.Answer(*request.Answer)
+			continue
+		}
 		j := &job{request: request}
 		w.newest.Store(j)
 		work <- j
@@ -79,6 +87,7 @@ func Main(loader Loader) {
 
 type worker struct {
 	loader    Loader
+	mu        sync.Mutex // of responses
 	responses *json.Encoder
 	newest    atomic.Pointer[job] // the last one that was asked for
 	running   atomic.Pointer[job]
@@ -86,6 +95,12 @@ type worker struct {
 
 func (w *worker) respond(r message.Response) {
 	r.Memory, r.Goroutines = memory(), runtime.NumGoroutine()
+	w.write(r)
+}
+
+func (w *worker) write(r message.Response) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err := w.responses.Encode(r); err != nil {
 		fmt.Fprintln(os.Stderr, "worker: the kernel is gone:", err)
 		os.Exit(1)

@@ -14,6 +14,7 @@ const (
 	Load      = "load"      // map a library and run its initialisers
 	Run       = "run"       // the same, then run the cell that it holds
 	Interrupt = "interrupt" // stop the cell ID; has no response
+	Reply     = "reply"     // answers an Ask; has no response
 )
 
 // A Request asks the worker for one thing.
@@ -23,7 +24,23 @@ type Request struct {
 	Path string // of the library
 	Name string // of its package
 	Cell int    // the cell's number in the notebook, for messages
+
+	Answer *Answer `json:",omitempty"` // Reply
 }
+
+// An Ask is a question to the user, an Answer what came of it.
+type (
+	Ask struct {
+		ID       int
+		Prompt   string
+		Password bool
+	}
+	Answer struct {
+		ID    int
+		Text  string // without a line break
+		Error string // why there is none
+	}
+)
 
 // Ways in which a cell can end.
 const (
@@ -37,6 +54,7 @@ const (
 // A Response tells how a Request went. The first one, with ID Ready, says that the worker has started.
 type Response struct {
 	ID       int
+	Ask      *Ask   `json:",omitempty"` // not the response yet: a question that comes before it
 	Error    string // the library could not be loaded
 	Ended    string // Run: one of the constants above
 	Text     string // the panic's value

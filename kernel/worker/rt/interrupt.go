@@ -117,7 +117,11 @@ func (r *Run) Waits() (stack []byte, waits bool) {
 		}
 		state, _, _ = bytes.Cut(state, []byte("]"))
 		state, _, _ = bytes.Cut(state, []byte(","))
-		for _, wait := range []string{"chan receive", "chan send", "select", "sync.", "semacquire", "sleep"} {
+		waits := []string{"chan receive", "chan send", "select", "sync.", "semacquire", "sleep"}
+		if r.Reads() {
+			waits = append(waits, "IO wait", "syscall")
+		}
+		for _, wait := range waits {
 			if bytes.HasPrefix(state, []byte(wait)) {
 				_, calls, _ := bytes.Cut(stack, []byte("\n")) // without "[chan receive, 2 minutes]"
 				return calls, true

@@ -8,6 +8,7 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -52,6 +53,7 @@ type Run struct {
 	goroutine int64
 	exited    bool // by Exit, with exitCode
 	exitCode  int
+	reads     atomic.Bool // waits for a line of standard input
 
 	Done    chan struct{} // closed when the cell has ended
 	Outcome message.Response
@@ -60,6 +62,10 @@ type Run struct {
 // Start runs a cell's entry in a goroutine of its own.
 func Start(cell int, entry func()) *Run {
 	r := &Run{cell: cell, stop: make(chan struct{}), Done: make(chan struct{})}
+	if p := currentStdin(); p != nil {
+		p.drain()
+	}
+	go r.watchInput()
 	go func() {
 		defer close(r.Done)
 		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("cell", strconv.Itoa(cell))))
