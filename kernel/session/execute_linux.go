@@ -30,6 +30,11 @@ func (s *Session) Execute(ctx context.Context, cell Cell, out Output) (r Result)
 	begun = time.Now()
 	s.sources[cell.Number] = cell.Source
 
+	if s.untold != nil {
+		r.WorkerDied, r.Lost = true, s.untold
+		r.Notes = append(r.Notes, "the worker had ended while an expression was evaluated: all values are gone")
+		s.untold = nil
+	}
 	if s.process != nil && !s.process.alive() {
 		// It ended while no cell ran: a goroutine's fault, or somebody killed it.
 		r.WorkerDied, r.Lost = true, s.lose()
@@ -50,45 +55,55 @@ func (s *Session) Execute(ctx context.Context, cell Cell, out Output) (r Result)
 			s.process.pump.attach(nil)
 		}
 	}()
+	if frame := s.perform(ctx, cell, &r); r.Err == nil && !cell.Silent {
+		showResult(frame, out)
+	}
+	return r
+}
+
+// perform takes a cell all the way, and returns its value as a frame.
+func (s *Session) perform(ctx context.Context, cell Cell, r *Result) (frame []byte) {
 	s.last++
 	id := s.last
-	program, err := s.lower(ctx, front.Cell{ID: id, Number: cell.Number, Source: cell.Source}, &r)
+	program, err := s.lower(ctx, front.Cell{ID: id, Number: cell.Number, Source: cell.Source}, r)
+	if errors.Is(err, errDied) { // initialising a package ended it
+		s.died(ctx, r)
+		return nil
+	}
 	if err != nil || program.Empty {
 		if err == nil {
 			program.Commit()
 			r.Notes = append(r.Notes, program.Notes...)
 		}
 		r.Err = s.explain(ctx, err, cell.Number)
-		return r
+		return nil
 	}
 	library, times, err := s.host.Build(ctx, host.Cell{ID: id, Source: program.Source, Cells: program.Cells})
 	r.Timing.Compile, r.Timing.Link = times.Compile, times.Link
 	if err != nil {
 		r.Err = s.explain(ctx, err, cell.Number)
-		return r
+		return nil
 	}
 	response, err := s.process.call(ctx, message.Request{Op: message.Run, ID: id, Path: library, Name: host.CellPath(id), Cell: cell.Number}, s.options.Grace)
 	if err != nil {
-		s.died(ctx, &r)
-		return r
+		s.died(ctx, r)
+		return nil
 	}
 	r.Timing.Load, r.Timing.Run = micros(response.LoadMicros), micros(response.RunMicros)
 	r.Timing.Memory = response.Memory
 	if response.Error != "" {
 		r.Err = &CellError{Name: LoadError, Message: front.Unmark(response.Error)}
-		return r
+		return nil
 	}
 	program.Commit()
 	s.saveNames()
 	r.Notes = append(r.Notes, program.Notes...)
 	if err := s.host.Loaded(id); err != nil {
 		r.Err = sessionError(err)
-		return r
+		return nil
 	}
-	if r.Err = s.ended(response, cell.Number); r.Err == nil && !cell.Silent {
-		showResult(response.Result, out)
-	}
-	return r
+	r.Err = s.ended(response, cell.Number)
+	return response.Result
 }
 
 // lower checks the cell, and loads packages that it is the first to import.

@@ -31,6 +31,7 @@ type Session struct {
 	process *process // nil: to be started
 	closed  bool
 	last    int            // ID of the last cell
+	untold  []string       // what was lost with a worker that ended in Evaluate; nil: nothing
 	sources map[int]string // by the cell's number, for error messages
 
 	names  atomic.Pointer[[]Name]

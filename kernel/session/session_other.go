@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"runtime"
+
+	"fovea/kernel/display"
 )
 
 // A Session is a worker process that holds values, and what is known of their names and types.
@@ -19,6 +21,11 @@ func Open(ctx context.Context, o Options) (*Session, error) { return nil, errPla
 // Execute is for supported platforms.
 func (s *Session) Execute(ctx context.Context, cell Cell, out Output) Result {
 	return Result{Err: &CellError{Name: SessionError, Message: errPlatform.Error()}}
+}
+
+// Evaluate is for supported platforms.
+func (s *Session) Evaluate(ctx context.Context, expression string) (display.Bundle, error) {
+	return display.Bundle{}, errPlatform
 }
 
 // Restart is for supported platforms.
