@@ -22,17 +22,17 @@ import (
 
 // A Session is a worker process that holds values, and what is known of their names and types.
 type Session struct {
-	options Options
-	work    string // folder of this session's files
-	tools   *host.Toolchain
-	turn    chan struct{} // holds one token: whoever has it works on what follows
-	host    *host.Host
-	front   *front.State
-	process *process // nil: to be started
-	closed  bool
-	last    int            // ID of the last cell
-	untold  []string       // what was lost with a worker that ended in Evaluate; nil: nothing
-	sources map[int]string // by the cell's number, for error messages
+	options    Options
+	removeWork func() error // removes the folder of this session's files
+	tools      *host.Toolchain
+	turn       chan struct{} // holds one token: whoever has it works on what follows
+	host       *host.Host
+	front      *front.State
+	process    *process // nil: to be started
+	closed     bool
+	last       int            // ID of the last cell
+	untold     []string       // what was lost with a worker that ended in Evaluate; nil: nothing
+	sources    map[int]string // by the cell's number, for error messages
 
 	names  atomic.Pointer[[]Name]
 	worker atomic.Pointer[process] // the same as process, for Close while a cell runs
@@ -140,14 +140,14 @@ const passed = "passed\n"
 var errFast = errors.New("fast loader")
 
 func open(ctx context.Context, o Options, tools *host.Toolchain, loader string) (*Session, error) {
-	work, err := os.MkdirTemp("", "fovea-session-")
+	work, removeWork, err := newFolder(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{options: o, work: work, tools: tools, turn: make(chan struct{}, 1), sources: map[int]string{}, loader: loader}
+	s := &Session{options: o, removeWork: removeWork, tools: tools, turn: make(chan struct{}, 1), sources: map[int]string{}, loader: loader}
 	s.host, err = host.Open(ctx, tools, host.Config{ModuleDir: o.ModuleDir, Packages: o.Packages, Cache: o.Cache, WorkDir: work, Plugin: loader == "plugin", Log: s.logf})
 	if err != nil {
-		os.RemoveAll(work)
+		removeWork()
 		var te *host.LinkError
 		if loader == "fast" && errors.As(err, &te) {
 			return nil, fmt.Errorf("%w: %w", errFast, err)
@@ -164,7 +164,7 @@ func open(ctx context.Context, o Options, tools *host.Toolchain, loader string) 
 	<-preloaded
 	if err != nil {
 		s.host.Close() // its errors add nothing
-		os.RemoveAll(work)
+		removeWork()
 		if loader == "fast" && ctx.Err() == nil {
 			return nil, fmt.Errorf("%w: %w", errFast, err)
 		}
@@ -255,7 +255,7 @@ func (s *Session) Close() error {
 	if s.process != nil {
 		s.process.close(time.Second)
 	}
-	return errors.Join(s.host.Close(), os.RemoveAll(s.work))
+	return errors.Join(s.host.Close(), s.removeWork())
 }
 
 // Names lists the live names, sorted. It may be called while a cell runs, and then tells of the time before it.
