@@ -2,12 +2,14 @@ package assist
 
 import (
 	"context"
+	"go/token"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"fovea/kernel/server"
+	"fovea/kernel/session"
 )
 
 type completionItem struct {
@@ -31,40 +33,79 @@ func (a *Assistant) Complete(ctx context.Context, cell string, offset int) (serv
 		Items []completionItem `json:"items"`
 	}
 	start := wordStart(cell, offset)
+	path, inImport := importPath(cell, offset)
+	if inImport {
+		start = path
+	}
 	c := server.Completion{Start: start, End: offset}
+	seen := map[string]bool{}
+	add := func(m server.Match) {
+		if !seen[m.Text] {
+			seen[m.Text] = true
+			c.Matches = append(c.Matches, m)
+		}
+	}
 	d, q, err := a.get(ctx, cell, offset, "textDocument/completion", &list)
 	if d == nil {
 		return c, err
 	}
 	slices.SortStableFunc(list.Items, func(a, b completionItem) int { return strings.Compare(a.SortText, b.SortText) })
-	seen := map[string]bool{}
 	for _, item := range list.Items {
-		r := item.TextEdit.Range
+		r, text := item.TextEdit.Range, item.TextEdit.NewText
 		if r == nil {
 			r = item.TextEdit.Insert
 		}
-		text := item.TextEdit.NewText
 		if r == nil || text == "" {
-			text = item.Label
-		} else if at, ok := d.ToCell(r.Start.offset(d.Text, q.utf8)); !ok || at > offset {
 			continue
-		} else if at < start {
-			// All matches of a reply replace the same text. gopls goes back further within import paths.
-			if c.Matches == nil {
-				start = at
-				c.Start = at
-			} else if head := cell[at:start]; strings.HasPrefix(text, head) {
-				text = text[len(head):]
-			} else {
-				continue
-			}
 		}
-		if !seen[text] {
-			seen[text] = true
-			c.Matches = append(c.Matches, server.Match{Text: text, Type: frontendType(item.Kind), Signature: item.Detail})
+		at, ok := d.ToCell(r.Start.offset(d.Text, q.utf8))
+		if !ok || at > offset {
+			continue
+		}
+		// All matches of a reply replace the same text.
+		if at >= start {
+			text = cell[start:at] + text
+		} else if text, ok = strings.CutPrefix(text, cell[at:start]); !ok {
+			continue
+		}
+		add(server.Match{Text: text, Type: frontendType(item.Kind), Signature: item.Detail})
+	}
+	if inImport {
+		// gopls leaves out what the file imports already, and that is all the session's packages.
+		for _, p := range a.importable() {
+			if strings.HasPrefix(p, cell[start:offset]) {
+				add(server.Match{Text: p, Type: "module"})
+			}
 		}
 	}
 	return c, nil
+}
+
+// importPath is where the import path begins that an offset lies in.
+func importPath(cell string, offset int) (start int, ok bool) {
+	for _, p := range splitCell(maskCommands(cell)) {
+		if p.kind == token.IMPORT && p.text < offset && offset <= p.stop {
+			line := cell[p.text:offset]
+			line = line[strings.LastIndexByte(line, '\n')+1:]
+			if strings.Count(line, `"`) == 1 {
+				return offset - len(line) + strings.IndexByte(line, '"') + 1, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// importable lists the paths of the session's packages.
+func (a *Assistant) importable() (paths []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, list := range [][]session.Import{a.snapshot.Packages, a.snapshot.Imports} {
+		for _, i := range list {
+			paths = append(paths, i.Path)
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
 }
 
 // wordStart is where the identifier that ends at an offset begins.

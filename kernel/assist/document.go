@@ -16,6 +16,7 @@ import (
 type Document struct {
 	Text  string // the file
 	cell  string
+	blank []bool // the lines of the cell that are no Go
 	spans []span // in the cell's order
 }
 
@@ -27,6 +28,11 @@ type span struct{ start, end, at int }
 func NewDocument(cell string, cursor int, s session.Snapshot) *Document {
 	d := &Document{cell: cell}
 	source := maskCommands(cell)
+	at := 0
+	for line := range strings.Lines(cell) {
+		d.blank = append(d.blank, source[at:at+len(line)] != line)
+		at += len(line)
+	}
 	hole := -1
 	if cursor > 0 && cursor <= len(source) && source[cursor-1] == '.' && strings.TrimLeft(firstLine(source[cursor:]), " \t\r") == "" {
 		hole = cursor
@@ -151,6 +157,9 @@ func variables(source string, pieces []piece) string {
 
 // ToFile maps an offset in the cell to one in the file. It is false within a command or a package clause.
 func (d *Document) ToFile(offset int) (int, bool) {
+	if line := strings.Count(d.cell[:offset], "\n"); line < len(d.blank) && d.blank[line] {
+		return 0, false
+	}
 	best := -1
 	for i, s := range d.spans {
 		switch {

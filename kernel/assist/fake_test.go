@@ -238,6 +238,7 @@ func TestNotInstalled(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
+	t.Setenv("FOVEA_GOPLS", "")
 	t.Setenv("FOVEA_SHARE", t.TempDir())
 	if _, err := Find(); !errors.Is(err, ErrNotInstalled) {
 		t.Errorf("nothing there: %v", err)
