@@ -21,6 +21,7 @@ import (
 	"fovea/internal/disk"
 	"fovea/internal/download"
 	"fovea/internal/home"
+	"fovea/kernel/assist"
 )
 
 func init() { commands = append(commands, doctorCommand) }
@@ -172,6 +173,13 @@ func (r *report) tools(ctx context.Context) {
 		}
 		r.Tools = append(r.Tools, f)
 	}
+	gopls := fact{Name: "gopls", Note: "completes and explains cells"}
+	if path, err := assist.Find(); err != nil {
+		gopls.Note = err.Error()
+	} else {
+		gopls.Value = path
+	}
+	r.Tools = append(r.Tools, gopls)
 	f := fact{Name: "GOTOOLCHAIN", Value: os.Getenv("GOTOOLCHAIN"), Note: "which Go compiles"}
 	r.Tools = append(r.Tools, f)
 }

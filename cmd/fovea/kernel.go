@@ -53,9 +53,12 @@ func (p *specPlace) flags(command *cobra.Command) {
 func kernelInstallCommand() *cobra.Command {
 	var place specPlace
 	var display string
+	var noGopls bool
 	command := &cobra.Command{
 		Use:   "install",
 		Short: "Make the kernel known to Jupyter",
+		Long: `Writes the kernel specification, and builds gopls where there is none in PATH: it completes and explains cells.
+$FOVEA_GOPLS names another gopls. Without one the kernel completes live names only.`,
 		Example: `  fovea kernel install                      for this user
   fovea kernel install --prefix .venv       for the Jupyter of a virtual environment`,
 		Args: cobra.NoArgs,
@@ -72,11 +75,15 @@ func kernelInstallCommand() *cobra.Command {
 				return fmt.Errorf("kernel specification: %w", err)
 			}
 			fmt.Fprintf(command.OutOrStdout(), "The kernel %q is in %s\nIt starts %s: install again when that moves.\n", place.name, dir, program)
-			return nil
+			if noGopls {
+				return nil
+			}
+			return setUpGopls(command.Context(), command.ErrOrStderr())
 		},
 	}
 	place.flags(command)
 	command.Flags().StringVar(&display, "display-name", "Go (Fovea)", "what frontends call it")
+	command.Flags().BoolVar(&noGopls, "no-gopls", false, "do not build gopls")
 	return command
 }
 

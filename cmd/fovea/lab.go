@@ -102,6 +102,9 @@ func runLab(ctx context.Context, target string, o labOptions, stdout, stderr io.
 		fmt.Fprintln(stdout, quoteCommand(argv))
 		return nil
 	}
+	if err := setUpGopls(ctx, stderr); err != nil {
+		return err
+	}
 	fmt.Fprintf(stderr, "kernel   %s\nstarting %s\n", dir, quoteCommand(argv))
 	// Jupyter takes this process over: it handles Ctrl-C itself, by asking.
 	return fmt.Errorf("start %s: %w", lab, syscall.Exec(lab, argv, env))
