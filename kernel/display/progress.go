@@ -256,14 +256,22 @@ func (p *Progress) bundle() Bundle {
 	} else if p.ended {
 		bar = `<progress value="1" max="1"></progress>`
 	}
-	rest := []string{p.count(), p.clock()}
+	rest := p.count() + " · " + p.clock()
 	if p.note != "" {
-		rest = append(rest, p.note)
+		rest += " · " + noteHTML(p.note)
 	}
 	return Bundle{Data: map[string]any{
 		"text/plain": p.line(),
-		// The note's own spaces set its parts apart.
-		"text/html": fmt.Sprintf(`<div style="font-variant-numeric:tabular-nums;white-space:pre-wrap">%s %s %s</div>`,
-			html.EscapeString(p.label), bar, html.EscapeString(strings.Join(rest, " · "))),
+		"text/html": fmt.Sprintf(`<div style="font-variant-numeric:tabular-nums">%s %s %s</div>`,
+			html.EscapeString(p.label), bar, rest),
 	}}
+}
+
+// noteHTML keeps the parts of a note, which two spaces set apart, in one piece each where the page is narrow.
+func noteHTML(note string) string {
+	var out strings.Builder
+	for part := range strings.SplitSeq(note, "  ") {
+		fmt.Fprintf(&out, `<span style="display:inline-block;margin-right:.6em">%s</span>`, html.EscapeString(part))
+	}
+	return out.String()
 }

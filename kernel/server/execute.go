@@ -83,7 +83,7 @@ func (sh *shell) cell(r *request, body *wire.ExecuteRequest) {
 		aborted := wire.Failed("Aborted", "not run, because a cell before it failed")
 		aborted.Status = "aborted"
 		metadata["status"] = aborted.Status
-		s.reply(r, wire.ExecuteError{ErrorReply: aborted, Count: s.lastCount(), UserExpressions: map[string]any{}, Payload: []wire.PagePayload{}}, metadata)
+		s.reply(r, aborted, metadata) // without a count, which frontends would write beside a cell that has not run
 		return
 	}
 	ctx := sh.begin()
@@ -216,8 +216,6 @@ func (s *Server) nextCount(store bool) int {
 	}
 	return s.cells
 }
-
-func (s *Server) lastCount() int { return s.nextCount(false) }
 
 func milliseconds(t session.Timing) map[string]any {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

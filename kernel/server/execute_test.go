@@ -127,7 +127,7 @@ func TestStopOnErrorAbortsTheQueue(t *testing.T) {
 	}
 	for _, id := range ids {
 		m := f.next(f.replies["shell"])
-		if parentID(m) != id || field[string](m, "status") != "aborted" {
+		if parentID(m) != id || field[string](m, "status") != "aborted" || strings.Contains(string(m.Content), "execution_count") {
 			t.Errorf("queued cell: %s", m.Content)
 		}
 	}

@@ -22,7 +22,8 @@ func (s *Server) reply(r *request, content, metadata any) {
 		return
 	}
 	m.Route = r.Route
-	if err := r.channel.router.Reply(r.peer, s.codec.Encode(m)); err != nil {
+	// Jupyter asks for a shutdown and goes: that nobody waits for its reply is not worth a line.
+	if err := r.channel.router.Reply(r.peer, s.codec.Encode(m)); err != nil && r.Header.Type != "shutdown_request" {
 		s.log(fmt.Sprintf("%s: nobody waits for the reply: %v", r.channel.name, err))
 	}
 }
