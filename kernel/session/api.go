@@ -54,7 +54,7 @@ type Result struct {
 	Notes      []string   // what else the user should know: functions compiled again, variables reset, packages loaded
 	Timing     Timing
 	WorkerDied bool     // the process that held the values ended; a new one takes the next cell
-	Lost       []string // the names that went with it, sorted
+	Lost       []string // the variables that went with it, sorted; functions, types and constants come back when they are used
 }
 
 // Timing says where a cell's time went.

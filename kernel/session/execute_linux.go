@@ -210,10 +210,12 @@ func (s *Session) died(ctx context.Context, r *Result) {
 	}
 }
 
-// lose lists the names that go with the worker.
+// lose lists the variables that go with the worker. What was declared is compiled again when a cell uses it.
 func (s *Session) lose() (names []string) {
 	for _, n := range s.front.Names() {
-		names = append(names, n.Name)
+		if n.Kind == "var" {
+			names = append(names, n.Name)
+		}
 	}
 	slices.Sort(names)
 	return names

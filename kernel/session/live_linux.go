@@ -2,7 +2,7 @@ package session
 
 import "context"
 
-// Reset is Restart that forgets the imports too.
+// Reset is Restart that forgets imports and declarations too.
 func (s *Session) Reset(ctx context.Context) error {
 	if err := s.take(ctx); err != nil {
 		return err
@@ -12,7 +12,7 @@ func (s *Session) Reset(ctx context.Context) error {
 		s.process.close(0)
 	}
 	s.forget()
-	s.front.ForgetImports()
+	s.front.Forget()
 	return s.start(ctx)
 }
 

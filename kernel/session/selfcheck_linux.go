@@ -42,7 +42,7 @@ func (s *Session) selfCheck(ctx context.Context) error {
 	if err := s.Restart(ctx); err != nil {
 		return err
 	}
-	s.front.ForgetImports()
+	s.front.Forget()
 	return nil
 }
 

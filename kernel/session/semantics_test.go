@@ -164,7 +164,7 @@ func TestSemantics(t *testing.T) {
 					if err := s.Restart(t.Context()); err != nil {
 						t.Fatal(err)
 					}
-					s.front.ForgetImports()
+					s.front.Forget()
 					r := &runner{T: t, s: s}
 					for _, step := range c.steps {
 						r.step(step)

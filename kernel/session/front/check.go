@@ -36,6 +36,7 @@ func (l *lowering) check() error {
 	config := types.Config{Importer: l.importer, GoVersion: goVersion, Sizes: types.SizesFor("gc", "amd64"), Error: func(err error) {
 		te, ok := err.(types.Error)
 		if ok && !l.ignored(te) && len(e.Problems) < maxProblems {
+			te.Msg = l.explainUndefined(te.Msg)
 			e.Problems = append(e.Problems, typeProblem(l.fset, te))
 		}
 	}}

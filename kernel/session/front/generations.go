@@ -61,6 +61,7 @@ func (l *lowering) findChanged() error {
 			pulled[y.chunk] = true
 		}
 	}
+	maps.Copy(pulled, l.revived)
 	l.spread(pulled)
 	for n := range l.changed {
 		for _, m := range l.methods[n] {
@@ -75,7 +76,9 @@ func (l *lowering) findChanged() error {
 		for _, n := range c.names {
 			l.declared[n] = c
 		}
-		if len(c.names) > 0 {
+		if len(c.names) > 0 && l.revived[c] {
+			l.note("%s of %s: declared again, as the worker had ended", strings.Join(c.names, ", "), FileName(c.number))
+		} else if len(c.names) > 0 {
 			l.note("%s of %s compiled again", strings.Join(c.names, ", "), FileName(c.number))
 		}
 	}

@@ -15,6 +15,8 @@ func (s *State) Remove(names []string) (users, missing []string) {
 			delete(s.methods, n)
 		case s.imports[n] != "":
 			delete(s.imports, n)
+		case s.dormant.declared[n] != nil:
+			s.dormant.forget(n)
 		default:
 			missing = append(missing, n)
 		}

@@ -35,6 +35,7 @@ type State struct {
 	cellOf  map[*types.Package]int
 	numbers map[int]int // cell ID to its number
 	cells   []int       // IDs, in order
+	dormant dormancy
 }
 
 // A symbol is a live name.
@@ -54,14 +55,20 @@ func New(p Packages) *State {
 	return s
 }
 
-// Reset forgets all names, as the values are gone with their worker. Imports stay.
+// Reset says that the values are gone with their worker: no name is live. Imports stay, and so does what was declared, for
+// the cells that use it.
 func (s *State) Reset() {
+	s.sleep()
 	s.live, s.methods = map[string]*symbol{}, map[string][]*chunk{}
 	s.cellOf, s.numbers, s.cells = map[*types.Package]int{}, map[int]int{}, nil
 }
 
-// ForgetImports makes the next cell start without imports.
-func (s *State) ForgetImports() { s.imports, s.dots = map[string]string{}, map[string]bool{} }
+// Forget is Reset that leaves nothing, not even imports.
+func (s *State) Forget() {
+	s.Reset()
+	s.dormant = dormancy{}
+	s.imports, s.dots = map[string]string{}, map[string]bool{}
+}
 
 // Preload reads the export data of packages, which the first cell that uses them would wait for.
 func (s *State) Preload(paths ...string) {
@@ -183,7 +190,9 @@ type lowering struct {
 	moved      []*migration
 	notes      []string
 	guessed    []guess
-	old        map[string]bool // live names that are used under their oldName
+	revived    map[*chunk]bool   // dormant declarations that the cell needs
+	sleeping   map[string]string // why others stay dormant, by name
+	old        map[string]bool   // live names that are used under their oldName
 	oldSymbols map[types.Object]*symbol
 
 	file    *checkFile
@@ -198,6 +207,7 @@ func (l *lowering) lower(chunks []*chunk) error {
 	for _, step := range []func() error{
 		func() error { return l.readImports(chunks) },
 		l.findDeclared,
+		l.findRevived,
 		l.findChanged,
 		l.layOut,
 		l.check,
@@ -237,6 +247,16 @@ func (l *lowering) commitNames() {
 		if o.Pkg() != l.pkg || strings.HasPrefix(n, ownMark) {
 			continue
 		}
+		if y := s.live[n]; y != nil && y.chunk != byName[n] {
+			superseded(y.chunk, n)
+		}
+		if c := s.dormant.declared[n]; c != byName[n] {
+			superseded(c, n)
+		}
+		if methods := s.dormant.methods[n]; l.revived[byName[n]] {
+			s.methods[n] = slices.DeleteFunc(slices.Clone(methods), func(m *chunk) bool { return !l.revived[m] })
+		}
+		s.dormant.forget(n)
 		delete(s.imports, n) // a declaration hides an import of that name
 		if r := l.reuse[n]; r != nil {
 			s.live[n] = &symbol{n, r.object, r.cell, byName[n]}
@@ -256,6 +276,13 @@ func (l *lowering) commitNames() {
 			kept := slices.DeleteFunc(slices.Clone(s.methods[c.receiver]), func(m *chunk) bool { return m.method == c.method })
 			s.methods[c.receiver] = append(kept, c)
 		}
+	}
+}
+
+// superseded takes a name away from the chunk that declared it.
+func superseded(c *chunk, name string) {
+	if c != nil && len(c.names) > 1 && (c.kind == isConst || c.kind == isType) {
+		c.blank(name) // it has been parsed before
 	}
 }
 
