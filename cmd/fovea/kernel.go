@@ -18,6 +18,7 @@ import (
 
 	"fovea/internal/home"
 	"fovea/kernel/assist"
+	"fovea/kernel/command"
 	"fovea/kernel/server"
 	"fovea/kernel/session"
 	"fovea/kernel/wire"
@@ -178,7 +179,20 @@ func openKernelSession(ctx context.Context, dir string, s server.Setup) (server.
 	if err != nil {
 		return server.Opened{}, err
 	}
-	return server.Opened{Engine: assist.Assist(cells, assist.Options{Log: kernelLog}), Warning: warning}, nil
+	assisted := assist.Assist(cells, assist.Options{Log: kernelLog})
+	commands, err := withCommands(assisted, options)
+	if err != nil {
+		return server.Opened{}, err
+	}
+	return server.Opened{Engine: kernelEngine{commands, assisted, assisted, assisted}, Warning: warning}, nil
+}
+
+// A kernelEngine executes cells with special lines; questions go straight to the session.
+type kernelEngine struct {
+	*command.Engine
+	server.Completer
+	server.Inspector
+	server.Evaluator
 }
 
 // historyFile is where cells are remembered; "" when there is no folder for it, which costs the memory, not the kernel.

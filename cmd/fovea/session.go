@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"fovea/internal/backend"
 	"fovea/internal/home"
+	"fovea/kernel/command"
 	"fovea/kernel/session"
 )
 
@@ -50,7 +52,7 @@ var cellPackages = []string{
 // openSession opens a session for a notebook in the folder dir: cells can import Fovea and all that it requires, files
 // are found relative to dir, and GoMLX in a cell computes on the backend that Resolve finds on this machine. Nothing is
 // installed. log gets a line for each step that takes long.
-func openSession(ctx context.Context, dir string, log io.Writer) (*session.Session, error) {
+func openSession(ctx context.Context, dir string, log io.Writer) (*command.Engine, error) {
 	options, warning, err := sessionOptions(ctx, dir, log)
 	if err != nil {
 		return nil, err
@@ -58,7 +60,20 @@ func openSession(ctx context.Context, dir string, log io.Writer) (*session.Sessi
 	if warning != "" && log != nil {
 		fmt.Fprintln(log, warning)
 	}
-	return session.Open(ctx, options)
+	cells, err := session.Open(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	return withCommands(cells, options)
+}
+
+// withCommands makes a session understand special lines such as %cd and !ls. It is closed when that fails.
+func withCommands(cells command.Session, o session.Options) (*command.Engine, error) {
+	e, err := command.New(cells, command.Options{Dir: o.Dir, ModuleDir: o.ModuleDir, Env: o.Env, Version: version()})
+	if err != nil {
+		return nil, errors.Join(err, cells.Close())
+	}
+	return e, nil
 }
 
 // sessionOptions is the set-up behind openSession. warning, unless empty, is a line that the user should see.
@@ -85,7 +100,7 @@ func sessionOptions(ctx context.Context, dir string, log io.Writer) (o session.O
 		ModuleDir: module,
 		Packages:  append(session.StandardPackages(), cellPackages...),
 		Dir:       dir,
-		Env:       choice.Env(),
+		Env:       append(choice.Env(), "GONB_DIR="+dir, "GONB_TMP_DIR="+module, "GONB_VERSION="+command.GoNB),
 		Log:       log,
 	}, choice.Warning, nil
 }

@@ -17,6 +17,9 @@ import (
 // CommandError is the name of the error of a cell whose special line could not be done. The Go of the cell was not run.
 const CommandError = "CommandError"
 
+// GoNB is the release of GoNB whose commands these are.
+const GoNB = "v0.11.5"
+
 // A Session runs the Go of the cells; *session.Session is one.
 type Session interface {
 	Execute(ctx context.Context, cell session.Cell, out session.Output) session.Result
