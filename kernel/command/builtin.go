@@ -350,7 +350,7 @@ func (c *call) restartCommand(_ special, _ []string) error {
 	if err := c.engine.Restart(c.ctx); err != nil {
 		return err
 	}
-	c.printf("All values and names are forgotten; imports stay.\n")
+	c.printf("All values are forgotten; imports and declarations stay.\n")
 	return nil
 }
 

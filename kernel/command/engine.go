@@ -134,7 +134,6 @@ type call struct {
 
 	ask     asking // of the next program
 	main    int    // the line of %%; -1: none
-	hasArgs bool
 	args    []string
 	exec    string // the function of %exec
 	line    int    // of %exec

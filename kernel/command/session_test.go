@@ -53,7 +53,7 @@ func TestWorkerFollowsFolderAndEnvironment(t *testing.T) {
 	where := fmt.Sprintf("Changed directory to %q\nSet: TOLD=\"x y\"\n", sub)
 	const look = "d, _ := os.Getwd()\nd + os.Getenv(\"TOLD\")"
 	b.want("%cd sub\n%env TOLD=\"x y\"\n"+look, where, sub+"x y")
-	b.want("%restart\n"+look, "All values and names are forgotten; imports stay.\n", sub+"x y")
+	b.want("%restart\n"+look, "All values are forgotten; imports and declarations stay.\n", sub+"x y")
 	r, _ := b.run("syscall.Kill(os.Getpid(), syscall.SIGKILL); time.Sleep(time.Second)")
 	if !r.WorkerDied {
 		t.Errorf("the worker lives: %v", r.Err)
