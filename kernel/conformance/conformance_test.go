@@ -25,73 +25,112 @@ type verdict struct {
 
 // TestKernel runs the suites against a kernel that is installed for this test alone. Each test in Python is a subtest.
 func TestKernel(t *testing.T) {
-	python := os.Getenv("FOVEA_JUPYTER_PYTHON")
-	if python == "" {
+	p := setUp(t)
+	for _, suite := range []string{"published", "protocol", "notebooks"} {
+		t.Run(suite, func(t *testing.T) { p.run(t, suite) })
+	}
+}
+
+// TestBrowser clicks through notebooks in JupyterLab. $FOVEA_BROWSER names a Chromium; $FOVEA_SCREENSHOTS, if set, a
+// folder for pictures of how each test ended.
+func TestBrowser(t *testing.T) {
+	browser := os.Getenv("FOVEA_BROWSER")
+	if browser == "" {
+		t.Skip("$FOVEA_BROWSER names no Chromium")
+	}
+	if _, err := exec.LookPath(browser); err != nil {
+		t.Fatalf("$FOVEA_BROWSER: %v", err)
+	}
+	p := setUp(t)
+	if out, err := p.command(t.Context(), p.path, "-c", "import jupyterlab, playwright").CombinedOutput(); err != nil {
+		t.Skipf("%s lacks what requirements-browser.txt lists: %s", p.path, out)
+	}
+	p.run(t, "browser")
+}
+
+// python is an interpreter with Jupyter's client, in an environment where the kernel is installed.
+type python struct {
+	path string
+	env  []string
+}
+
+func setUp(t *testing.T) python {
+	t.Helper()
+	path := os.Getenv("FOVEA_JUPYTER_PYTHON")
+	if path == "" {
 		t.Skip("$FOVEA_JUPYTER_PYTHON names no Python with Jupyter's client: run 'make jupyter-env' and set it to build/jupyter/bin/python")
 	}
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	if _, err := exec.LookPath(python); err != nil {
+	path, err := exec.LookPath(path)
+	if err != nil {
 		t.Fatalf("$FOVEA_JUPYTER_PYTHON: %v", err)
 	}
-	data := t.TempDir()
-	// A cache of its own: the user's history stays free of the tests' cells.
-	env := append(os.Environ(), "JUPYTER_DATA_DIR="+data, "JUPYTER_RUNTIME_DIR="+filepath.Join(data, "runtime"),
-		"FOVEA_CACHE="+filepath.Join(data, "cache"), "GOMLX_BACKEND=go", "PYTHONWARNINGS=ignore")
-	run := func(ctx context.Context, name string, args ...string) *exec.Cmd {
-		command := exec.CommandContext(ctx, name, args...)
-		command.Env = env
-		return command
+	if path, err = filepath.Abs(path); err != nil {
+		t.Fatal(err)
 	}
-	if out, err := run(t.Context(), fovea(t), "kernel", "install").CombinedOutput(); err != nil {
+	program, data := fovea(t), t.TempDir()
+	// A cache of its own: the user's history stays free of the tests' cells.
+	p := python{path, append(os.Environ(), "JUPYTER_DATA_DIR="+data, "JUPYTER_RUNTIME_DIR="+filepath.Join(data, "runtime"),
+		"JUPYTER_CONFIG_DIR="+filepath.Join(data, "config"), "FOVEA_CACHE="+filepath.Join(data, "cache"), "GOMLX_BACKEND=go",
+		"FOVEA_COMMAND="+program, "PYTHONWARNINGS=ignore",
+		"PATH="+filepath.Dir(path)+string(filepath.ListSeparator)+os.Getenv("PATH"))}
+	if out, err := p.command(t.Context(), program, "kernel", "install").CombinedOutput(); err != nil {
 		t.Fatalf("kernel install: %v\n%s", err, out)
 	}
-	for _, suite := range []string{"published", "protocol", "notebooks"} {
-		t.Run(suite, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
-			defer cancel()
-			command := run(ctx, python, filepath.Join("suite", "run.py"), suite)
-			command.WaitDelay = 5 * time.Second
-			out, err := command.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			var log strings.Builder
-			command.Stderr = &log
-			if err := command.Start(); err != nil {
-				t.Fatal(err)
-			}
-			tests := 0
-			for lines := bufio.NewScanner(out); lines.Scan(); {
-				var v verdict
-				if json.Unmarshal(lines.Bytes(), &v) != nil || v.Test == "" {
-					t.Log(lines.Text())
-					continue
-				}
-				tests++
-				t.Run(v.Test, func(t *testing.T) {
-					switch v.Outcome {
-					case "ok":
-						t.Logf("%.2f s", v.Seconds)
-					case "skipped":
-						t.Skip(v.Text)
-					default:
-						t.Error(v.Text)
-					}
-				})
-			}
-			var exit *exec.ExitError
-			if err := command.Wait(); err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1) {
-				t.Errorf("the suite ended with %v", err)
-			}
-			if tests == 0 {
-				t.Error("the suite ran no test")
-			}
-			if t.Failed() {
-				t.Logf("the kernel's log:\n%s", log.String())
+	return p
+}
+
+func (p python) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, name, args...)
+	command.Env = p.env
+	return command
+}
+
+// run runs one suite.
+func (p python) run(t *testing.T, suite string) {
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	defer cancel()
+	command := p.command(ctx, p.path, filepath.Join("suite", "run.py"), suite)
+	command.WaitDelay = 5 * time.Second
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	command.Stderr = &log
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tests := 0
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		var v verdict
+		if json.Unmarshal(lines.Bytes(), &v) != nil || v.Test == "" {
+			t.Log(lines.Text())
+			continue
+		}
+		tests++
+		t.Run(v.Test, func(t *testing.T) {
+			switch v.Outcome {
+			case "ok":
+				t.Logf("%.2f s", v.Seconds)
+			case "skipped":
+				t.Skip(v.Text)
+			default:
+				t.Error(v.Text)
 			}
 		})
+	}
+	var exit *exec.ExitError
+	if err := command.Wait(); err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1) {
+		t.Errorf("the suite ended with %v", err)
+	}
+	if tests == 0 {
+		t.Error("the suite ran no test")
+	}
+	if t.Failed() {
+		t.Logf("the kernel's log:\n%s", log.String())
 	}
 }
 

@@ -4,6 +4,8 @@
 //	published.py  jupyter_kernel_test, the suite that Jupyter publishes for kernels
 //	protocol.py   what that suite leaves out: queues, priorities, interrupts, ends, signatures, subshells, transports
 //	notebooks.py  notebooks run by nbclient
+//	browser.py    notebooks in JupyterLab, in a browser without a screen
 //
 // 'make jupyter-env' installs what they need; $FOVEA_JUPYTER_PYTHON names its Python. Without it they are skipped.
+// browser.py needs requirements-browser.txt besides, and a Chromium that $FOVEA_BROWSER names.
 package conformance
