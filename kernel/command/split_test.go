@@ -78,3 +78,35 @@ func TestSimilar(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"!ls \\\n%cd\nx := `\n%y\n`", "/*\n!x\n*/ !y\n%%", "%%bash\nx", "//gonb:!ls\\", "a(\n!b\r\n%c d"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, source string) {
+		p := parse(source)
+		if p.magic != "" {
+			return
+		}
+		// No line moves, and what is not special stays as it is.
+		was := strings.Split(strings.ReplaceAll(source, "\r\n", "\n"), "\n")
+		if len(p.lines) != len(was) {
+			t.Fatalf("%d lines of %d", len(p.lines), len(was))
+		}
+		blank := 0
+		for i := range was {
+			if p.lines[i] != was[i] {
+				if blank++; p.lines[i] != "" {
+					t.Fatalf("line %d became %q", i, p.lines[i])
+				}
+			}
+		}
+		if blank < len(p.specials) {
+			t.Fatalf("%d special lines, %d blanked", len(p.specials), blank)
+		}
+		for _, s := range p.specials {
+			words(s.text)
+		}
+		runFunctions(strings.Join(p.lines, "\n"))
+	})
+}
