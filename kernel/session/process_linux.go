@@ -132,6 +132,7 @@ func (p *process) call(ctx context.Context, r message.Request, grace time.Durati
 	// Questions are asked beside the wait for the response, and none outlives it.
 	asking, stop := context.WithCancel(ctx)
 	var questions sync.WaitGroup
+	var oneAtATime sync.Mutex
 	defer questions.Wait()
 	defer stop()
 	done := ctx.Done()
@@ -144,7 +145,11 @@ func (p *process) call(ctx context.Context, r message.Request, grace time.Durati
 				return message.Response{}, errDied
 			}
 			if response.Ask != nil {
-				questions.Go(func() { p.answer(asking, *response.Ask) })
+				questions.Go(func() {
+					oneAtATime.Lock()
+					defer oneAtATime.Unlock()
+					p.answer(asking, *response.Ask)
+				})
 				continue
 			}
 			return response, nil

@@ -22,8 +22,8 @@ func (l *lowering) generate() error {
 	if err := r.storage(&storage); err != nil {
 		return err
 	}
-	needUnsafe := r.carryOver(&body)
 	var declarations strings.Builder
+	r.carryOver(&declarations, &body)
 	for _, c := range l.body {
 		if c.kind == isFunc && slices.Contains(c.names, "init") {
 			fmt.Fprintf(&body, "%s()\n", exported("init"))
@@ -65,9 +65,7 @@ func (l *lowering) generate() error {
 		fmt.Fprintf(&code, "%s.Keep(); ", trampPkg)
 	}
 	fmt.Fprintf(&code, "%s.Register(%d, %s, %s) }\nfunc %s() {\n%s}\n", rtName, l.id, runName, keepName, keepName, keep)
-	if needUnsafe {
-		imports[unsafeID] = "unsafe"
-	}
+	imports[unsafeID] = "unsafe" // for variables that were carried over
 	for path, name := range r.imports {
 		imports[name] = path
 	}
@@ -118,7 +116,8 @@ func (r *rewriter) storage(w *strings.Builder) error {
 }
 
 // carryOver moves variables to the new generation of their type, at the start of the cell.
-func (r *rewriter) carryOver(w *strings.Builder) (needUnsafe bool) {
+func (r *rewriter) carryOver(declarations, w *strings.Builder) {
+	copies := &mover{rewriter: r, names: map[typePair]string{}, changed: map[string]string{}}
 	for _, m := range r.moved {
 		name := m.symbol.name
 		v := r.pkg.Scope().Lookup(name).(*types.Var)
@@ -126,14 +125,17 @@ func (r *rewriter) carryOver(w *strings.Builder) (needUnsafe bool) {
 			continue
 		}
 		if !sameLayout(m.symbol.object.Type(), v.Type(), map[typePair]bool{}) {
-			r.note("%s is reset: its type has changed, and the old value does not fit", name)
+			if copies.copyOver(exported(name), r.cellName(m.symbol.cell)+"."+exported(name), m.symbol.object.Type(), v.Type()) {
+				r.note("%s is copied to the new version of its type", name)
+			} else {
+				r.note("%s is reset: its type has changed, and the old value does not fit", name)
+			}
 			continue
 		}
-		needUnsafe = true
 		fmt.Fprintf(w, "%s = *(*%s)(%s.Pointer(&%s.%s))\n", exported(name), r.printer.str(v.Type()), unsafeID, r.cellName(m.symbol.cell), exported(name))
 		r.note("%s has moved to the new version of its type", name)
 	}
-	return needUnsafe
+	copies.finish(declarations, w)
 }
 
 // variables assigns what a var declaration says, in the order of the cell.
