@@ -6,5 +6,5 @@
 // error is [ErrUnavailable], and the kernel completes live names by itself. Nothing here waits for a cell that runs.
 //
 // gopls is looked for at $FOVEA_GOPLS, in PATH, and where [Install] puts it. It keeps the types of all packages that cells may
-// use in memory: about 300 MB with GoMLX, bounded softly by GOMEMLIMIT.
+// use in memory: about 350 MB with GoMLX, bounded softly by GOMEMLIMIT.
 package assist
