@@ -93,7 +93,8 @@ func (p python) run(t *testing.T, suite string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	command := p.command(ctx, p.path, filepath.Join("suite", "run.py"), suite)
-	command.WaitDelay = 5 * time.Second
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) } // it ends what it has started
+	command.WaitDelay = 10 * time.Second
 	out, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

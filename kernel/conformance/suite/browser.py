@@ -1,5 +1,6 @@
 """Notebooks in JupyterLab, clicked and typed by a user: `fovea lab` serves them to a real browser without a screen."""
 
+import atexit
 import json
 import os
 import re
@@ -114,6 +115,7 @@ class Browser(unittest.TestCase):
         command = [os.environ["FOVEA_COMMAND"], "lab", "--no-browser", "--port", str(port), str(cls.folder)]
         options = ["--", f"--IdentityProvider.token={cls.token}", "--ServerApp.ip=127.0.0.1"]
         cls.lab = subprocess.Popen(command + options, stdout=log, stderr=log)
+        atexit.register(cls.lab.terminate)  # an interrupt skips the cleanups
         cls.addClassCleanup(cls.lab.wait, 30)
         cls.addClassCleanup(cls.lab.terminate)
         end = time.monotonic() + 60
