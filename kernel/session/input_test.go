@@ -104,6 +104,25 @@ func TestNoInput(t *testing.T) {
 	}
 }
 
+// A goroutine that asks when its cell has ended asks nobody: the front end is with another cell by then.
+func TestInputAfterTheCell(t *testing.T) {
+	s := openTest(t, Options{})
+	for i, c := range []struct{ source, stdout string }{
+		{"import \"fovea/kernel/display\"\nended, told := make(chan bool), make(chan error)\ngo func() { <-ended; for range 20 { if _, err := display.Input(\"?\"); err == nil { told <- nil } }; _, err := display.Input(\"?\"); told <- err }()", ""},
+		{"import \"time\"\ntime.AfterFunc(20*time.Millisecond, func() { close(ended) });", ""},
+	} {
+		out := &asker{answers: []string{"wrong"}}
+		if r := s.Execute(t.Context(), Cell{Number: i + 1, Source: c.source}, out); r.Err != nil || len(out.asked) > 0 {
+			t.Fatalf("%v, asked %q", r.Err, out.asked)
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	out := &asker{answers: []string{"wrong"}}
+	if r := s.Execute(t.Context(), Cell{Number: 3, Source: "fmt.Print(<-told)"}, out); r.Err != nil || out.stdout.String() != "no input here: the cell has ended" || len(out.asked) > 0 {
+		t.Errorf("%v, printed %q, asked %q", r.Err, out.stdout.String(), out.asked)
+	}
+}
+
 // A cell that waits for the user is stopped at once; what it would have done with the answer is not done.
 func TestInterruptInput(t *testing.T) {
 	s := openTest(t, Options{})

@@ -213,6 +213,9 @@ func (r *Run) ask(prompt string, password bool) (answer message.Answer, ok bool)
 	case <-r.stop:
 		return answer, false
 	}
+	if r.ended() || r.stopped() { // select chooses any that is ready
+		return answer, false
+	}
 	input.Lock()
 	input.last++
 	id, answers, send := input.last, make(chan message.Answer, 1), input.send
@@ -259,6 +262,15 @@ func Answer(a message.Answer) {
 	if answers := input.open[a.ID]; answers != nil {
 		answers <- a
 		delete(input.open, a.ID)
+	}
+}
+
+func (r *Run) ended() bool {
+	select {
+	case <-r.Done:
+		return true
+	default:
+		return false
 	}
 }
 
