@@ -76,7 +76,7 @@ func setUp(t *testing.T) python {
 		"JUPYTER_CONFIG_DIR="+filepath.Join(data, "config"), "FOVEA_CACHE="+filepath.Join(data, "cache"), "GOMLX_BACKEND=go",
 		"FOVEA_COMMAND="+program, "PYTHONWARNINGS=ignore",
 		"PATH="+filepath.Dir(path)+string(filepath.ListSeparator)+os.Getenv("PATH"))}
-	if out, err := p.command(t.Context(), program, "kernel", "install").CombinedOutput(); err != nil {
+	if out, err := p.command(t.Context(), program, "kernel", "install", "--no-gopls").CombinedOutput(); err != nil {
 		t.Fatalf("kernel install: %v\n%s", err, out)
 	}
 	return p
