@@ -183,7 +183,11 @@ func (s *Session) ended(r message.Response, number int) *CellError {
 	case r.Left:
 		return interruptedError("the cell was interrupted; it waited for something, and its goroutine waits on in the background. The values are kept")
 	case r.Ended == message.Interrupted, r.Stopped:
-		return s.stackError(Interrupted, "the cell was interrupted; the values are kept", r.Frames)
+		text := "the cell was interrupted; the values are kept"
+		if r.Text != "" { // what the library that was stopped has to say
+			text += "\n" + r.Text
+		}
+		return s.stackError(Interrupted, text, r.Frames)
 	}
 	return nil
 }

@@ -142,6 +142,11 @@ func TestInterrupt(t *testing.T) {
 	if result.Err == nil || result.Err.Name != Interrupted || !out.has("stopped well") {
 		t.Errorf("signal.NotifyContext: %v, printed %q", result.Err, out.stdout.String())
 	}
+	// So is one that passes on what a stopped library says; its words are kept.
+	result, _ = r.interrupted("ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)\nready()\n<-ctx.Done()\nstop()\npanic(fmt.Errorf(\"stopped at step 7: %w\", ctx.Err()))")
+	if trace := strings.Join(result.Err.Traceback, "\n"); !strings.Contains(trace, "stopped at step 7") {
+		t.Errorf("the library's words are lost:\n%s", trace)
+	}
 	// So do programs that the cell has started.
 	result, _ = r.interrupted("ready()\nexec.Command(\"sleep\", \"100\").Run()")
 	if result.Err == nil || result.Err.Name != Interrupted || result.WorkerDied {

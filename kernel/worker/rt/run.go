@@ -3,6 +3,7 @@ package rt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"runtime/pprof"
@@ -100,6 +101,10 @@ func (r *Run) call(entry func()) {
 		switch e := recover(); {
 		case e != nil:
 			r.Outcome.Ended, r.Outcome.Text = message.Panicked, panicText(e)
+			// A library that was stopped says so with an error, and panic(err) is how a cell passes it on.
+			if err, ok := e.(error); ok && r.stopped() && errors.Is(err, context.Canceled) {
+				r.Outcome.Ended = message.Interrupted
+			}
 		case r.exited:
 			r.Outcome.Ended, r.Outcome.ExitCode = message.Exited, r.exitCode
 		case r.stopped():
