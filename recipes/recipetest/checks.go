@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -312,10 +314,15 @@ func checkGradients(s Subject, b compute.Backend) error {
 			return nil
 		}
 	}
+	var dead []string
 	for path := range all {
 		if !alive[path] {
-			return fmt.Errorf("the variable %s has no gradient: it is dead", path)
+			dead = append(dead, path)
 		}
+	}
+	if dead != nil {
+		slices.Sort(dead)
+		return fmt.Errorf("no gradient reaches %s: what it trains is dead", strings.Join(dead, ", "))
 	}
 	return nil
 }
