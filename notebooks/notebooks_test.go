@@ -17,7 +17,7 @@ var quick = map[string]struct {
 	pictures   int
 	prints     []string // regular expressions
 }{
-	"quickstart.ipynb": {[]string{"epochs=1"}, 8, []string{`test accuracy \d+\.\d %`, `after \d+ steps`, `64 pictures classified in`}},
+	"quickstart.ipynb": {[]string{"epochs=1"}, 8, []string{`test accuracy \d+\.\d %`, `after \d+ steps`, `128 pictures classified in`}},
 }
 
 type notebook struct {
