@@ -40,7 +40,7 @@ threshold that was set beforehand, and writes result.json and figures.
 A finished trial (an arm with a seed) is kept: when the time budget ends or you press Ctrl-C, the same command goes on from
 there. --fresh runs all trials again. A claim that doesn't hold is a result, not an error.`,
 		Example: `  fovea reproduce vgg
-  fovea reproduce vgg --claim depth --seeds 5 --data shapes --out /tmp/vgg
+  fovea reproduce vgg --claim depth --seeds 5 --data shapes --out results
   fovea reproduce --all`,
 		ValidArgsFunction: recipeNames,
 		RunE:              func(cmd *cobra.Command, args []string) error { return reproduce(cmd, args, o) },

@@ -5,6 +5,8 @@ import (
 	"go/token"
 	"slices"
 	"strings"
+
+	"fovea/kernel/session/front"
 )
 
 // statement is the kind of a piece that is no declaration.
@@ -143,26 +145,10 @@ func kindOf(tokens []token.Token) token.Token {
 	case token.IMPORT, token.TYPE, token.CONST, token.VAR:
 		return tokens[0]
 	case token.FUNC:
-		if len(tokens) > 1 && tokens[1] == token.LPAREN && !isMethod(tokens) {
+		if len(tokens) > 1 && tokens[1] == token.LPAREN && !front.IsMethod(tokens) {
 			return statement // a function literal
 		}
 		return token.FUNC
 	}
 	return statement
-}
-
-// isMethod tells func (r T) Name( from func(a int) { … }(1).
-func isMethod(tokens []token.Token) bool {
-	depth := 0
-	for i, t := range tokens {
-		switch t {
-		case token.LPAREN:
-			depth++
-		case token.RPAREN:
-			if depth--; depth == 0 {
-				return i+2 < len(tokens) && tokens[i+1] == token.IDENT && tokens[i+2] == token.LPAREN
-			}
-		}
-	}
-	return false
 }

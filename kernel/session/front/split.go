@@ -115,13 +115,16 @@ func kindOf(tokens []token.Token) kind {
 		if len(tokens) > 1 && tokens[1] == token.IDENT {
 			return isFunc
 		}
-		return methodOrLiteral(tokens)
+		if IsMethod(tokens) {
+			return isMethod
+		}
+		return isStatement // a function literal
 	}
 	return isStatement
 }
 
-// methodOrLiteral tells func (r T) Name( from func(a int) { … }(1).
-func methodOrLiteral(tokens []token.Token) kind {
+// IsMethod tells func (r T) Name( from func(a int) { … }(1): tokens begin with func and a bracket.
+func IsMethod(tokens []token.Token) bool {
 	depth := 0
 	for i, t := range tokens {
 		switch t {
@@ -129,14 +132,11 @@ func methodOrLiteral(tokens []token.Token) kind {
 			depth++
 		case token.RPAREN:
 			if depth--; depth == 0 {
-				if i+2 < len(tokens) && tokens[i+1] == token.IDENT && tokens[i+2] == token.LPAREN {
-					return isMethod
-				}
-				return isStatement
+				return i+2 < len(tokens) && tokens[i+1] == token.IDENT && tokens[i+2] == token.LPAREN
 			}
 		}
 	}
-	return isStatement
+	return false
 }
 
 // namesBeforeDots lists the identifiers in source that may name packages, each once, in order.
