@@ -148,6 +148,15 @@ func (p *Program) Commit() { p.commit() }
 // Lower checks a cell against the live names and rewrites it. The state does not change.
 // The error is an *Error, a *NeedPackages, or says that the session is broken.
 func (s *State) Lower(c Cell) (*Program, error) {
+	l, err := s.lowered(c)
+	if err != nil {
+		return nil, err
+	}
+	return l.program, nil
+}
+
+// lowered is Lower with all that was found out on the way.
+func (s *State) lowered(c Cell) (*lowering, error) {
 	source := c.Source
 	if !strings.HasSuffix(source, "\n") {
 		source += "\n" // the scanner ends the last statement there
@@ -164,7 +173,7 @@ func (s *State) Lower(c Cell) (*Program, error) {
 			return nil, err
 		}
 		if !l.again {
-			return l.program, nil
+			return l, nil
 		}
 	}
 	return nil, &Error{[]Problem{{Message: "the types of this cell's variables depend on each other in a way that the kernel cannot order: split the cell"}}}
