@@ -60,6 +60,9 @@ type Recipe[C any] struct {
 	Taps   func(C) []string // names of the feature maps that a network of this configuration exposes
 	Params map[string]int   // trainable parameters by variant: facts of the paper, tested
 
+	// Weights tells the names that published weights of a configuration have, a map for each library; nil: none are known.
+	Weights func(C) []WeightMap
+
 	Fit    Fit // how the paper trains it
 	Claims []Claim[C]
 
@@ -102,6 +105,7 @@ type Entry struct {
 	program  func(any) Program
 	input    func(any) []int
 	taps     func(any) []string
+	weights  func(any) []WeightMap
 	override func(any, []string) (any, error)
 	decode   func([]byte) (any, error)
 }
@@ -119,6 +123,8 @@ func NewEntry[C any](r Recipe[C]) (*Entry, error) {
 		},
 		input: func(any) []int { return []int{32, 32, 3} },
 		taps:  func(any) []string { return nil },
+
+		weights: func(any) []WeightMap { return nil },
 	}
 	kinds := 0
 	if r.Model != nil {
@@ -165,6 +171,9 @@ func NewEntry[C any](r Recipe[C]) (*Entry, error) {
 	}
 	if r.Taps != nil {
 		e.taps = func(c any) []string { return r.Taps(c.(C)) }
+	}
+	if r.Weights != nil {
+		e.weights = func(c any) []WeightMap { return r.Weights(c.(C)) }
 	}
 	for _, claim := range r.Claims {
 		x, err := claim.experiment(r.Name)
@@ -225,6 +234,9 @@ func (e *Entry) Input(config any) []int { return e.input(config) }
 
 // Taps lists the names of the feature maps of a configuration.
 func (e *Entry) Taps(config any) []string { return e.taps(config) }
+
+// Weights lists the names that other libraries have for the variables of a configuration, a map for each library.
+func (e *Entry) Weights(config any) []WeightMap { return e.weights(config) }
 
 // Override applies assignments such as "classes=10" to a configuration and returns the changed copy.
 func (e *Entry) Override(config any, assignments []string) (any, error) {
