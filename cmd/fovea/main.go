@@ -31,7 +31,7 @@ and reproduces the experiments of papers on deep convolutional networks.
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w; '%s --help' lists the options", err, c.CommandPath())
+		return usageError{fmt.Errorf("%w; '%s --help' lists the options", err, c.CommandPath())}
 	})
 	for _, command := range commands {
 		root.AddCommand(command())
@@ -45,10 +45,19 @@ and reproduces the experiments of papers on deep convolutional networks.
 	}
 }
 
-// exitCode is 130 for what the user interrupted, as shells have it, and 1 for any other failure.
+// A usageError is one of how the command was called: nothing has been started.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// exitCode is 130 for what the user interrupted, as shells have it, 2 for a wrong call, and 1 for any other failure.
 func exitCode(err error) int {
-	if errors.Is(err, context.Canceled) {
+	var usage usageError
+	switch {
+	case errors.Is(err, context.Canceled):
 		return 130
+	case errors.As(err, &usage):
+		return 2
 	}
 	return 1
 }

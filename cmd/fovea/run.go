@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,25 +23,45 @@ func init() { commands = append(commands, runCommand) }
 func runCommand() *cobra.Command {
 	r := runner{open: openEngine, resolve: resolveForRun}
 	var parameters []string
+	var numbers, pictures float64
+	var sanitize string
 	cmd := &cobra.Command{
 		Use:   "run NOTEBOOK…",
 		Short: "Run notebooks without Jupyter and write what came out",
 		Long: `Run executes the code cells of each notebook in order, in the notebook's folder, with every value alive in between.
 It shows how each cell goes, and writes the executed notebook, with --html also a page that holds all its pictures.
 
-A cell that fails ends the notebook, and the exit code tells; what was done until then is written all the same.
-Ctrl-C stops the running cell and then the notebook. XLA is installed first where it is missing.
+A cell that fails, or takes longer than --timeout, ends its notebook; the notebooks after it are run all the same. What
+was done until then is written. Ctrl-C stops the running cell, and then everything. XLA is installed first where it is
+missing. Nobody can be asked here: a cell that reads standard input sees its end.
 
-Cells with these tags are treated apart:
-  parameters         its variables are what -p sets
-  raises-exception   may fail without stopping the notebook
-  skip-execution     is not run and keeps its outputs`,
+Parameters. -p sets variables that the cell tagged 'parameters' declares: a cell of assignments is put behind it. The
+values are Go, typed by the declaration; text needs no quotes:
+
+  epochs := 8                 -p epochs=2
+  rate := 0.1                 -p rate=1e-3
+  name, plan := "a", []int{}  -p name=wide -p 'plan=[]int{64, 128}'
+
+Cells with these tags are treated apart (the names of pytest's nbval hold as well):
+  parameters            its variables are what -p sets
+  raises-exception      may fail without stopping the notebook
+  skip-execution        is not run and keeps its outputs
+  nbval-ignore-output   is run, and --check does not compare what it puts out
+
+Check. --check compares what comes out with what the notebook holds, and shows the differences of each cell. Texts are
+compared after addresses, times, durations and temporary files have been replaced, and what the rules of --sanitize
+name: a file of lines 'regex: …' and 'replace: …'. Pictures must look the same; standard error is not compared.
+
+Exit codes: 0 all went well; 1 a cell failed, an output differs, or something could not be written; 2 the command is
+wrong, or a file is no notebook that can be run: nothing was started; 130 interrupted.`,
 		Example: `  fovea run notebooks/quickstart.ipynb --html
   fovea run train.ipynb -p epochs=5 -p name=wide --timeout 10m -o results
-  fovea run a.ipynb b.ipynb --inplace`,
+  fovea run a.ipynb b.ipynb --inplace
+  fovea run docs/*.ipynb --check --junit build/notebooks.xml
+  fovea run report.ipynb --check --numbers 0.01 --pictures 1`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("run: which notebook? Write its path, as in 'fovea run notebooks/quickstart.ipynb'")
+				return usageError{errors.New("run: which notebook? Write its path, as in 'fovea run notebooks/quickstart.ipynb'")}
 			}
 			return nil
 		},
@@ -48,12 +69,12 @@ Cells with these tags are treated apart:
 			for _, s := range parameters {
 				p, err := client.ParseParameter(s)
 				if err != nil {
-					return err
+					return usageError{err}
 				}
 				r.parameters = append(r.parameters, p)
 			}
-			if r.inPlace && cmd.Flags().Changed("output") {
-				return errors.New("run: --inplace and --output exclude each other")
+			if err := r.readFlags(cmd.Flags().Changed, numbers, pictures, sanitize); err != nil {
+				return usageError{err}
 			}
 			r.stdout, r.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return r.run(cmd.Context(), args)
@@ -65,8 +86,49 @@ Cells with these tags are treated apart:
 	flags.BoolVar(&r.html, "html", false, "write a page too, with all pictures inside it")
 	flags.DurationVar(&r.timeout, "timeout", 0, "the longest that one cell may take, such as 90s or 10m (0: any time)")
 	flags.BoolVar(&r.allowErrors, "allow-errors", false, "go on after a cell that fails; the exit code still tells")
+	flags.StringVar(&r.junit, "junit", "", "write a JUnit report to this `file`")
+	flags.Bool("check", false, "compare the outputs with those that the notebook holds")
+	flags.Float64Var(&numbers, "numbers", 0, "with --check: how far numbers may differ, as a share (0: not at all)")
+	flags.Float64Var(&pictures, "pictures", 0.01, "with --check: share of a picture that may look different (1: only its size counts; 0: every pixel)")
+	flags.StringVar(&sanitize, "sanitize", "", "with --check: a `file` of rules for texts, as nbval has them")
 	flags.StringArrayVarP(&parameters, "param", "p", nil, "set a `name=value` of the cell tagged parameters; may be repeated")
 	return cmd
+}
+
+// readFlags completes the runner by flags that depend on each other.
+func (r *runner) readFlags(changed func(string) bool, numbers, pictures float64, sanitize string) error {
+	if r.inPlace && changed("output") {
+		return errors.New("run: --inplace and --output exclude each other")
+	}
+	if r.timeout < 0 {
+		return fmt.Errorf("run: --timeout %v: a time is not negative", r.timeout)
+	}
+	if !changed("check") {
+		for _, name := range []string{"numbers", "pictures", "sanitize"} {
+			if changed(name) {
+				return fmt.Errorf("run: --%s says how --check compares, and --check is not there", name)
+			}
+		}
+		return nil
+	}
+	if r.inPlace {
+		return errors.New("run: --check compares with the notebook's outputs, and --inplace would replace them: one of the two")
+	}
+	if numbers < 0 || pictures < 0 {
+		return errors.New("run: --numbers and --pictures are shares: 0.01 is one per cent")
+	}
+	r.check = &client.Check{Numbers: numbers, Pictures: pictures}
+	if pictures == 0 {
+		r.check.Pictures = -1 // every pixel
+	}
+	if sanitize != "" {
+		rules, err := client.ReadSanitizer(sanitize)
+		if err != nil {
+			return err
+		}
+		r.check.Sanitize = rules
+	}
+	return nil
 }
 
 // An engine is a session, or what a test puts in its place.
@@ -101,6 +163,8 @@ type runner struct {
 	html        bool
 	timeout     time.Duration
 	allowErrors bool
+	junit       string        // the report's path, "" for none
+	check       *client.Check // nil: outputs are not compared
 	parameters  []client.Parameter
 
 	stdout, stderr io.Writer
@@ -119,7 +183,7 @@ type job struct {
 func (r *runner) run(ctx context.Context, paths []string) error {
 	jobs, err := r.plan(paths)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	choice, err := r.resolve(ctx, r.stderr)
 	if err != nil {
@@ -129,15 +193,28 @@ func (r *runner) run(ctx context.Context, paths []string) error {
 		fmt.Fprintln(r.stderr, choice.Warning)
 	}
 	var failures []error
+	suites := make([]client.Suite, len(jobs))
 	for i, j := range jobs {
-		if err := r.runOne(ctx, j, choice); err != nil {
+		suites[i].Notebook = j.nb
+	}
+	for i, j := range jobs {
+		if ctx.Err() != nil {
+			fmt.Fprintf(r.stderr, "%d more notebooks were not started\n", len(jobs)-i)
+			failures = append(failures, ctx.Err())
+			break
+		}
+		if err := r.runOne(ctx, j, choice, &suites[i]); err != nil {
 			failures = append(failures, err)
 		}
-		if ctx.Err() != nil {
-			if left := len(jobs) - i - 1; left > 0 {
-				fmt.Fprintf(r.stderr, "%d more notebooks were not started\n", left)
-			}
-			break
+	}
+	if len(jobs) > 1 || r.check != nil {
+		fmt.Fprint(r.stdout, summary(suites))
+	}
+	if r.junit != "" {
+		if err := client.WriteJUnit(r.junit, suites); err != nil {
+			failures = append(failures, fmt.Errorf("JUnit report: %w", err))
+		} else {
+			fmt.Fprintf(r.stdout, "JUnit     %s\n", r.junit)
 		}
 	}
 	return errors.Join(failures...)
@@ -184,7 +261,15 @@ func (r *runner) plan(paths []string) ([]job, error) {
 		if err := writable(dir); err != nil {
 			return nil, err
 		}
+		if r.check != nil && !nb.HasOutputs() {
+			return nil, fmt.Errorf("%s holds no outputs to compare with: run it once with --inplace, look at it, and keep it", path)
+		}
 		jobs = append(jobs, j)
+	}
+	if r.junit != "" {
+		if err := writable(filepath.Dir(r.junit)); err != nil {
+			return nil, err
+		}
 	}
 	return jobs, nil
 }
@@ -208,8 +293,15 @@ func sameFile(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-func (r *runner) runOne(ctx context.Context, j job, choice backend.Choice) error {
+func (r *runner) runOne(ctx context.Context, j job, choice backend.Choice, suite *client.Suite) (err error) {
 	fmt.Fprintf(r.stderr, "%s\n", j.nb.Path)
+	suite.Started, suite.Facts = time.Now(), map[string]string{"backend": choice.Name, "version": version()}
+	defer func() {
+		var failure *client.CellFailure
+		if err != nil && !errors.As(err, &failure) { // those of cells stand at the cells
+			suite.Err = err
+		}
+	}()
 	setUp := time.Now()
 	e, err := r.open(ctx, j.dir, r.stderr)
 	if err != nil {
@@ -219,13 +311,19 @@ func (r *runner) runOne(ctx context.Context, j job, choice backend.Choice) error
 	j.nb.Set(choice.Name, "fovea", "backend")
 
 	watcher := client.NewWatcher(r.stderr)
-	report, runErr := client.Run(ctx, j.nb, e, client.Options{Timeout: r.timeout, AllowErrors: r.allowErrors, Watch: watcher})
+	report, runErr := client.Run(ctx, j.nb, e, client.Options{Timeout: r.timeout, AllowErrors: r.allowErrors, Check: r.check, Watch: watcher})
+	suite.Report = report
 	watcher.Close()
 	closeErr := e.Close()
 
 	for _, c := range report.Errors() {
 		fmt.Fprintf(r.stderr, "\ncell %d failed: %s\n", c.Number, c.Title)
 		fmt.Fprintln(r.stderr, indent(c.ErrorText()))
+	}
+	for _, c := range report.Cells {
+		if c.Diff != "" {
+			fmt.Fprintf(r.stdout, "\ncell %d puts out something else: %s\n%s\n\n", c.Number, c.Title, indent(c.Diff))
+		}
 	}
 	fmt.Fprintln(r.stdout, client.TimeTable(report))
 	fmt.Fprintf(r.stdout, "%d cells in %s, set-up %s", len(report.Cells), client.Seconds(report.Duration), client.Seconds(opened))
@@ -247,6 +345,41 @@ func (r *runner) runOne(ctx context.Context, j job, choice backend.Choice) error
 		}
 	}
 	return errors.Join(runErr, writeErr, closeErr)
+}
+
+// summary is a table of the notebooks: what became of their cells.
+func summary(suites []client.Suite) string {
+	var out strings.Builder
+	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\nnotebook\tcells\tfailed\tdiffer\tnot run\ttime\t")
+	wrong := 0
+	for _, s := range suites {
+		failed, differ := 0, 0
+		for _, c := range s.Report.Cells {
+			switch {
+			case c.Err != nil && !c.Expected:
+				failed++
+			case c.Diff != "":
+				differ++
+			}
+		}
+		verdict := "ok"
+		switch {
+		case s.Started.IsZero():
+			verdict = "not started"
+		case s.Err != nil:
+			verdict = "stopped"
+		case failed+differ > 0:
+			verdict = "failed"
+		}
+		if verdict != "ok" {
+			wrong++
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%s\t%s\n", s.Notebook.Path, len(s.Report.Cells), failed, differ, s.Report.Skipped, client.Seconds(s.Report.Duration), verdict)
+	}
+	table.Flush() // into memory: it cannot fail
+	fmt.Fprintf(&out, "%d notebooks: %d well, %d not\n", len(suites), len(suites)-wrong, wrong)
+	return out.String()
 }
 
 func indent(s string) string { return "  " + strings.ReplaceAll(s, "\n", "\n  ") }

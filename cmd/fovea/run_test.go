@@ -180,6 +180,10 @@ func TestRunRefusesEarly(t *testing.T) {
 			rt.output = paths[0]
 			return paths
 		}, "output folder"},
+		{"nothing to compare with", func(t *testing.T, rt *runTest) []string {
+			rt.check = &client.Check{}
+			return good(t)
+		}, "no outputs to compare"},
 		{"unknown parameter", func(t *testing.T, rt *runTest) []string {
 			rt.parameters = []client.Parameter{{Name: "y", Value: "1"}}
 			return good(t)
@@ -199,8 +203,8 @@ func TestRunRefusesEarly(t *testing.T) {
 			rt := newRunTest(t)
 			paths := c.setUp(t, rt)
 			err := rt.run(context.Background(), paths)
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want %q", err, c.want)
+			if err == nil || !strings.Contains(err.Error(), c.want) || exitCode(err) != 2 {
+				t.Errorf("got %v, want %q and exit code 2", err, c.want)
 			}
 			if len(rt.engines) != 0 {
 				t.Error("a session was opened")
@@ -209,6 +213,38 @@ func TestRunRefusesEarly(t *testing.T) {
 				t.Errorf("left behind: %v", entries)
 			}
 		})
+	}
+}
+
+func TestRunChecksAndReports(t *testing.T) {
+	rt := newRunTest(t)
+	rt.inPlace = true
+	same, other := writeNotebook(t, "same.ipynb", "x := 1"), writeNotebook(t, "other.ipynb", "y := 1")
+	if err := rt.run(context.Background(), []string{same, other}); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(other, bytes.Replace(content, []byte(`"y := 1\n"`), []byte(`"y := 2\n"`), 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	rt = newRunTest(t)
+	rt.check, rt.junit = &client.Check{}, filepath.Join(t.TempDir(), "reports", "junit.xml")
+	err = rt.run(context.Background(), []string{other, same})
+	var failure *client.CellFailure
+	if !errors.As(err, &failure) || exitCode(err) != 1 {
+		t.Errorf("got %v", err)
+	}
+	for _, want := range []string{"  -y := 2\n  +y := 1", "2 notebooks: 1 well, 1 not"} {
+		if !strings.Contains(rt.stdout.String(), want) {
+			t.Errorf("no %q in\n%s", want, rt.stdout.String())
+		}
+	}
+	report, err := os.ReadFile(rt.junit)
+	if err != nil || !bytes.Contains(report, []byte(`<testsuites name="fovea" tests="2" failures="1" errors="0" skipped="0"`)) {
+		t.Errorf("%v\n%s", err, report)
 	}
 }
 
@@ -239,6 +275,11 @@ func TestRunArguments(t *testing.T) {
 		{nil, "which notebook"},
 		{[]string{"a.ipynb", "-p", "x"}, "name=value"},
 		{[]string{"a.ipynb", "--inplace", "-o", "x"}, "exclude each other"},
+		{[]string{"a.ipynb", "--inplace", "--check"}, "one of the two"},
+		{[]string{"a.ipynb", "--numbers", "0.1"}, "--check is not there"},
+		{[]string{"a.ipynb", "--check", "--pictures", "-1"}, "shares"},
+		{[]string{"a.ipynb", "--check", "--sanitize", "/does/not/exist"}, "rules"},
+		{[]string{"a.ipynb", "--timeout", "-1s"}, "not negative"},
 		{[]string{"a.ipynb", "--timeout", "soon"}, "invalid"},
 	} {
 		cmd := runCommand()

@@ -157,13 +157,13 @@ func (p *pageIDs) Put(value []byte) { p.used[string(value)] = true }
 // kindMath is a formula in dollar signs. The page shows its source: typesetting needs scripts or fonts.
 var kindMath = ast.NewNodeKind("Math")
 
-type math struct {
+type formulaNode struct {
 	ast.BaseInline
 	source []byte
 }
 
-func (*math) Kind() ast.NodeKind              { return kindMath }
-func (m *math) Dump(source []byte, level int) { ast.DumpHelper(m, source, level, nil, nil) }
+func (*formulaNode) Kind() ast.NodeKind              { return kindMath }
+func (m *formulaNode) Dump(source []byte, level int) { ast.DumpHelper(m, source, level, nil, nil) }
 
 type mathParser struct{}
 
@@ -176,7 +176,7 @@ func (mathParser) Parse(_ ast.Node, block gmtext.Reader, _ parser.Context) ast.N
 	line, _ := block.PeekLine()
 	if match := formula.FindSubmatch(line); match != nil {
 		block.Advance(len(match[1]))
-		return &math{source: bytes.Clone(match[1])}
+		return &formulaNode{source: bytes.Clone(match[1])}
 	}
 	if !bytes.HasPrefix(line, []byte("$$")) {
 		return nil
@@ -196,7 +196,7 @@ func (mathParser) Parse(_ ast.Node, block gmtext.Reader, _ parser.Context) ast.N
 		}
 		if end := bytes.Index(line[from:], []byte("$$")); end >= 0 {
 			block.Advance(from + end + 2)
-			return &math{source: append(source, line[:from+end+2]...)}
+			return &formulaNode{source: append(source, line[:from+end+2]...)}
 		}
 		source = append(source, line...)
 		block.AdvanceLine()
@@ -209,7 +209,7 @@ type nodes struct{}
 func (nodes) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	r.Register(kindMath, func(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if entering {
-			source := string(n.(*math).source)
+			source := string(n.(*formulaNode).source)
 			class := "math"
 			if strings.HasPrefix(source, "$$") {
 				class = "math display"

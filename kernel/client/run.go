@@ -22,6 +22,7 @@ type Options struct {
 	Timeout     time.Duration // of each cell; 0: none
 	AllowErrors bool          // go on after a cell that failed
 	Parameters  []Parameter   // see Notebook.Inject
+	Check       *Check        // compares outputs with those that nb held; nil: they are only replaced
 	Watch       Watcher       // told what happens; nil: nobody
 }
 
@@ -61,7 +62,11 @@ type CellReport struct {
 	Err      *session.CellError // nil: well
 	Expected bool               // the error is allowed by the cell's tag
 	Outputs  string             // such as "3 lines, 2 pictures"
+	Diff     string             // of a check: from the stored outputs to the new ones; "": they agree, or nobody asked
 }
+
+// Failed reports whether the cell went wrong: by an error that its tags do not allow, or by other outputs.
+func (c CellReport) Failed() bool { return c.Err != nil && !c.Expected || c.Diff != "" }
 
 // Errors are the reports of the cells that failed, without those that may.
 func (r Report) Errors() []CellReport {
@@ -74,7 +79,18 @@ func (r Report) Errors() []CellReport {
 	return failed
 }
 
-// A CellFailure is the error of a run that a cell's error stopped or marred.
+// Failures are the reports of all cells that went wrong.
+func (r Report) Failures() []CellReport {
+	var failed []CellReport
+	for _, c := range r.Cells {
+		if c.Failed() {
+			failed = append(failed, c)
+		}
+	}
+	return failed
+}
+
+// A CellFailure is the error of a run that a cell's error stopped or marred, or whose outputs are not the stored ones.
 type CellFailure struct {
 	Notebook string
 	Cells    []CellReport // at least one
@@ -82,7 +98,12 @@ type CellFailure struct {
 
 func (f *CellFailure) Error() string {
 	first := f.Cells[0]
-	s := fmt.Sprintf("%s: cell %d (%s) failed: %s", f.Notebook, first.Number, first.Title, first.Err)
+	s := fmt.Sprintf("%s: cell %d (%s) ", f.Notebook, first.Number, first.Title)
+	if first.Err != nil && !first.Expected {
+		s += fmt.Sprintf("failed: %s", first.Err)
+	} else {
+		s += "puts out something else than the notebook holds"
+	}
 	if n := len(f.Cells) - 1; n > 0 {
 		s += fmt.Sprintf(" (and %d more)", n)
 	}
@@ -104,10 +125,12 @@ func Run(ctx context.Context, nb *Notebook, engine Engine, o Options) (report Re
 
 	// Outputs of an earlier run would pass for outputs of this one where it does not get to.
 	var run []int
+	stored := map[int][]*output{}
 	for i, c := range nb.Cells {
-		if c.Type != "code" || c.HasTag(TagSkip) {
+		if c.Type != "code" || c.skipped() {
 			continue
 		}
+		stored[i] = c.output
 		c.reset()
 		if strings.TrimSpace(c.Source) != "" {
 			run = append(run, i)
@@ -130,7 +153,16 @@ func Run(ctx context.Context, nb *Notebook, engine Engine, o Options) (report Re
 			break
 		}
 	}
-	if failed := report.Errors(); failed != nil {
+	if o.Check != nil {
+		// At the end, since a cell may have replaced what an earlier one shows: the file holds the last state.
+		for i := range report.Cells {
+			c := &report.Cells[i]
+			if cell := nb.Cells[c.Index]; (c.Err == nil || c.Expected) && !cell.ignoresOutput() {
+				c.Diff = o.Check.compare(stored[c.Index], cell.output)
+			}
+		}
+	}
+	if failed := report.Failures(); failed != nil {
 		return report, &CellFailure{Notebook: nb.Path, Cells: failed}
 	}
 	return report, nil
@@ -160,7 +192,7 @@ func runCell(ctx context.Context, cell *Cell, c CellReport, of int, engine Engin
 	}
 	out.end()
 	if c.Err != nil {
-		c.Expected = cell.HasTag(TagMayFail)
+		c.Expected = cell.HasTag(TagMayFail) || cell.HasTag(TagNbvalMayFail)
 		out.fail(c.Err)
 	}
 	c.Outputs = cell.summary()
@@ -186,6 +218,32 @@ func orNothing(s string) string {
 		return "nothing"
 	}
 	return s
+}
+
+// skipped reports whether the cell's tags say that it is not run.
+func (c *Cell) skipped() bool { return c.HasTag(TagSkip) || c.HasTag(TagNbvalSkip) }
+
+// ignoresOutput reports whether a check leaves the cell's outputs alone.
+func (c *Cell) ignoresOutput() bool {
+	if c.HasTag(TagIgnoreOutput) || c.HasTag(TagInjected) {
+		return true
+	}
+	for line := range strings.Lines(c.Source) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "//"); ok && strings.TrimSpace(text) == commentIgnoreOut {
+			return true
+		}
+	}
+	return false
+}
+
+// HasOutputs reports whether some code cell was run before the notebook was saved.
+func (nb *Notebook) HasOutputs() bool {
+	for _, c := range nb.Cells {
+		if c.Type == "code" && (len(c.output) > 0 || c.doc["execution_count"] != nil) {
+			return true
+		}
+	}
+	return false
 }
 
 // reset removes what an earlier run left.
