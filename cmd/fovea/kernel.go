@@ -306,7 +306,7 @@ func installSpec(dir, program, display string) (err error) {
 		InterruptMode: "message",
 		Protocol:      wire.ProtocolVersion,
 		Env:           map[string]string{},
-		Metadata:      map[string]any{"debugger": false},
+		Metadata:      map[string]any{"debugger": false, "supported_encryption": []string{"curve"}},
 	}
 	// Cells import Fovea from source. The program knows its source by itself, unless it was told another.
 	if root := os.Getenv("FOVEA_ROOT"); root != "" {

@@ -87,7 +87,15 @@ func New(o Options) (*Server, error) {
 	if log == nil {
 		log = func(string) {}
 	}
-	s := &Server{options: o, log: log, codec: codec, host: wire.NewHost(wire.HostOptions{Limits: o.Limits, Log: log})}
+	curve, err := c.Curve()
+	if err != nil {
+		return nil, err
+	}
+	if c.Exposed() {
+		log(fmt.Sprintf("warning: the channels are open on %s without encryption: whoever sees this network can read code and outputs. "+
+			"Use a loopback address, the ipc transport, or transport_encryption of jupyter_client", c.IP))
+	}
+	s := &Server{options: o, log: log, codec: codec, host: wire.NewHost(wire.HostOptions{Limits: o.Limits, Curve: curve, Log: log})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.background = &output{server: s}
 	s.engine = newStarter(o.Open, s.background)

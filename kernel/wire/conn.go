@@ -39,7 +39,7 @@ func (c *conn) next(limit int, grow func(int) error) (event, error) {
 		if err != nil {
 			return event{}, err
 		}
-		if f, err = c.mechanism.open(f); err != nil {
+		if f, err = c.mechanism.open(f, grow); err != nil {
 			return event{}, err
 		}
 		left -= len(f.body)

@@ -2,7 +2,9 @@ package wire
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"strconv"
@@ -20,6 +22,9 @@ type Connection struct {
 	Key       string `json:"key"`
 	Scheme    string `json:"signature_scheme"`
 	Kernel    string `json:"kernel_name,omitempty"`
+	// The keys of transport encryption (JEP 145) in Z85, made by the client; both or none.
+	CurvePublic string `json:"curve_publickey,omitempty"`
+	CurveSecret string `json:"curve_secretkey,omitempty"`
 }
 
 // ReadConnection reads a connection file. It refuses one that other users can read or change, since who has the key can
@@ -59,6 +64,35 @@ func checkOwner(path string, info os.FileInfo) error {
 		return fmt.Errorf("connection file %s can be used by other users (mode %04o), who could then run code as you: chmod 600 %[1]s", path, mode)
 	}
 	return nil
+}
+
+// Curve returns the keys of the encryption; nil when the connection is not encrypted.
+func (c *Connection) Curve() (*KeyPair, error) {
+	if c.CurvePublic == "" && c.CurveSecret == "" {
+		return nil, nil
+	}
+	// One without the other: going on in the clear would break what the client was promised.
+	if c.CurvePublic == "" || c.CurveSecret == "" {
+		return nil, errors.New("the connection has one of curve_publickey and curve_secretkey: encryption needs both")
+	}
+	var pair KeyPair
+	var err error
+	if pair.Public, err = ParseKey(c.CurvePublic); err != nil {
+		return nil, fmt.Errorf("curve_publickey: %w", err)
+	}
+	if pair.Secret, err = ParseKey(c.CurveSecret); err != nil {
+		return nil, fmt.Errorf("curve_secretkey: %w", err)
+	}
+	return &pair, pair.check()
+}
+
+// Exposed says whether others than this machine's users can reach the sockets and read what goes over them.
+func (c *Connection) Exposed() bool {
+	if c.Transport != "tcp" || c.CurvePublic != "" {
+		return false
+	}
+	ip := net.ParseIP(c.IP)
+	return c.IP != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // Endpoint is the address of one of the ports.

@@ -17,6 +17,19 @@ type Client struct {
 // Dial connects to an endpoint as a socket of the type. identity is what a router is to know the client by; it may be
 // empty.
 func Dial(ctx context.Context, e Endpoint, own SocketType, identity []byte) (*Client, error) {
+	return dialWith(ctx, e, null{}, own, identity)
+}
+
+// DialCurve is Dial to an encrypting socket, whose public key is server. The client's own key is made for the occasion.
+func DialCurve(ctx context.Context, e Endpoint, server Key, own SocketType, identity []byte) (*Client, error) {
+	pair, err := NewKeyPair()
+	if err != nil {
+		return nil, err
+	}
+	return dialWith(ctx, e, &curve{long: pair, server: server}, own, identity)
+}
+
+func dialWith(ctx context.Context, e Endpoint, m mechanism, own SocketType, identity []byte) (*Client, error) {
 	nc, err := e.dial(ctx)
 	if err != nil {
 		return nil, err
@@ -26,7 +39,7 @@ func Dial(ctx context.Context, e Endpoint, own SocketType, identity []byte) (*Cl
 		deadline = time.Now().Add(10 * time.Second)
 	}
 	_ = nc.SetDeadline(deadline) // fails on a closed connection only: shake says it too
-	c, err := shake(nc, null{}, false, own, identity)
+	c, err := shake(nc, m, false, own, identity)
 	if err != nil {
 		_ = nc.Close() // the handshake's error is the one that counts
 		return nil, fmt.Errorf("%s: %w", e, err)

@@ -71,8 +71,8 @@ type mechanism interface {
 	shake(r *bufio.Reader, w *bufio.Writer, server bool, metadata []byte) (peer map[string][]byte, err error)
 	// seal turns flags and body into the body of the frame that goes out with the flags that it returns.
 	seal(flags byte, body []byte) (byte, []byte)
-	// open is the inverse for a frame that came in.
-	open(f frame) (frame, error)
+	// open is the inverse for a frame that came in. It asks grow for the memory that it needs.
+	open(f frame, grow func(int) error) (frame, error)
 }
 
 // shake makes a connection out of a fresh network connection. The caller has set a deadline.
@@ -108,7 +108,9 @@ func shake(nc net.Conn, m mechanism, server bool, own SocketType, identity []byt
 	theirType := string(peer["socket-type"])
 	if !slices.Contains(partners[own], theirType) {
 		reason := fmt.Sprintf("a %.20s socket cannot talk to a %s socket", theirType, own)
-		sendError(w, reason)
+		if m.name() == mechanismNull { // an error in the clear means nothing to an encrypting peer
+			sendError(w, reason)
+		}
 		return nil, errors.New(reason)
 	}
 	theirs = peer["identity"]
@@ -174,4 +176,4 @@ func (null) shake(r *bufio.Reader, w *bufio.Writer, _ bool, metadata []byte) (ma
 
 func (null) seal(flags byte, body []byte) (byte, []byte) { return flags, body }
 
-func (null) open(f frame) (frame, error) { return f, nil }
+func (null) open(f frame, _ func(int) error) (frame, error) { return f, nil }

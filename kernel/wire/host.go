@@ -52,6 +52,8 @@ func (l Limits) withDefaults() Limits {
 // HostOptions are what the sockets of a [Host] share.
 type HostOptions struct {
 	Limits Limits
+	// Curve, if not nil, encrypts all connections; peers must know its public key.
+	Curve *KeyPair
 	// Log receives a line for each refused connection or broken peer. Nil: none. It is called from many goroutines.
 	Log func(line string)
 }
@@ -60,6 +62,7 @@ type HostOptions struct {
 type Host struct {
 	limits    Limits
 	log       func(string)
+	curve     *KeyPair
 	untrusted atomic.Int64 // bytes held for messages of untrusted peers
 
 	mu     sync.Mutex
@@ -70,7 +73,7 @@ type Host struct {
 
 // NewHost returns a host without sockets.
 func NewHost(o HostOptions) *Host {
-	h := &Host{limits: o.Limits.withDefaults(), log: o.Log}
+	h := &Host{limits: o.Limits.withDefaults(), log: o.Log, curve: o.Curve}
 	if h.log == nil {
 		h.log = func(string) {}
 	}
@@ -137,6 +140,9 @@ func (h *Host) listen(role SocketType, e Endpoint) (*socket, error) {
 	}
 	s := &socket{host: h, role: role, listener: listener, conns: map[*Peer]bool{}}
 	s.mechanism = func() mechanism { return null{} }
+	if h.curve != nil {
+		s.mechanism = func() mechanism { return &curve{long: *h.curve} }
+	}
 	s.arrived, s.gone = func(*Peer) {}, func(*Peer) {}
 	return s, nil
 }
