@@ -27,6 +27,8 @@ type Message struct {
 	Bundle Bundle // what to show; empty for KindClear
 	ID     string // the display's name, by which later updates find it; "" for none
 	Wait   bool   // KindClear: keep the old outputs until the next one arrives, so that nothing flickers
+
+	Comm *CommMessage // of a comm's kinds, whose ID is the comm's; nothing is shown then
 }
 
 // Show shows each value as an output of its own, in order.

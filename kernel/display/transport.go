@@ -88,6 +88,7 @@ type names struct {
 	mu     sync.Mutex
 	inCell map[string]bool // by the running cell
 	ever   map[string]bool // by this process
+	cells  int             // how many have begun
 }
 
 // mark remembers that the running cell shows the name. It reports whether it had not before, and whether another cell had.
@@ -106,6 +107,7 @@ func (n *names) begin() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.inCell)
+	n.cells++
 }
 
 // frames speaks to Fovea's kernel.
@@ -202,8 +204,8 @@ func (c *countWriter) Write(p []byte) (int, error) {
 type gonb struct{}
 
 func (gonb) send(m Message) error {
-	if m.Kind == KindClear {
-		return nil // GoNB has no such message
+	if m.Kind == KindClear || m.Comm != nil {
+		return nil // GoNB has no such messages
 	}
 	// GoNB has one kind of message: what carries an ID is shown when new and replaced when not.
 	data := &protocol.DisplayData{Data: map[protocol.MIMEType]any{}, Metadata: m.Bundle.Metadata, DisplayID: m.ID}
@@ -239,7 +241,7 @@ type plain struct {
 }
 
 func (p *plain) send(m Message) error {
-	if m.Kind == KindClear {
+	if m.Kind == KindClear || m.Comm != nil {
 		return nil
 	}
 	text, ok := m.Bundle.Data["text/plain"].(string)

@@ -35,6 +35,13 @@ type header struct {
 	JSON     map[string]json.RawMessage `json:"json,omitempty"`
 	Binary   []buffer                   `json:"binary,omitempty"`
 	Metadata map[string]any             `json:"metadata,omitempty"`
+	Comm     *commHeader                `json:"comm,omitempty"`
+}
+
+type commHeader struct {
+	Target   string          `json:"target,omitempty"`
+	Data     json.RawMessage `json:"data,omitempty"`
+	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
 
 type buffer struct {
@@ -67,6 +74,14 @@ func WriteMessage(w io.Writer, m Message) error {
 				h.JSON = map[string]json.RawMessage{}
 			}
 			h.JSON[mime] = raw
+		}
+	}
+	if c := m.Comm; c != nil {
+		h.Comm = &commHeader{Target: c.Target, Data: c.Data, Metadata: c.Metadata}
+		for _, b := range c.Buffers {
+			h.Binary = append(h.Binary, buffer{Size: len(b)})
+			binaries = append(binaries, b)
+			size += len(b)
 		}
 	}
 	if size > maxBinary || len(binaries) > maxBuffers {
@@ -115,21 +130,28 @@ func ReadMessage(r io.Reader) (Message, error) {
 	if err := json.Unmarshal(text, &h); err != nil {
 		return Message{}, fmt.Errorf("%w: header: %v", ErrFrame, err)
 	}
-	if !slices.Contains([]string{KindDisplay, KindUpdate, KindClear}, h.Kind) {
+	comm := IsComm(h.Kind)
+	if !comm && !slices.Contains([]string{KindDisplay, KindUpdate, KindClear}, h.Kind) || comm != (h.Comm != nil) {
 		return Message{}, fmt.Errorf("%w: unknown kind %q", ErrFrame, h.Kind)
 	}
 	if len(h.Binary) > maxBuffers {
 		return Message{}, fmt.Errorf("%w: %d buffers, the limit is %d", ErrFrame, len(h.Binary), maxBuffers)
 	}
 	m := Message{Kind: h.Kind, ID: h.ID, Wait: h.Wait, Bundle: Bundle{Metadata: h.Metadata}}
-	if n := len(h.Text) + len(h.JSON) + len(h.Binary); n > 0 {
+	if n := len(h.Text) + len(h.JSON) + len(h.Binary); n > 0 && !comm {
 		m.Bundle.Data = make(map[string]any, n)
+	}
+	if comm {
+		h.Text, h.JSON = nil, nil
 	}
 	for mime, v := range h.Text {
 		m.Bundle.Data[mime] = v
 	}
 	for mime, v := range h.JSON {
 		m.Bundle.Data[mime] = v
+	}
+	if comm {
+		m.Comm = &CommMessage{Target: h.Comm.Target, Data: h.Comm.Data, Metadata: h.Comm.Metadata}
 	}
 	total := 0
 	for _, b := range h.Binary {
@@ -140,6 +162,10 @@ func ReadMessage(r io.Reader) (Message, error) {
 		data, err := readN(r, b.Size)
 		if err != nil {
 			return Message{}, err
+		}
+		if comm {
+			m.Comm.Buffers = append(m.Comm.Buffers, data)
+			continue
 		}
 		m.Bundle.Data[b.MIME] = data
 	}
