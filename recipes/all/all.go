@@ -6,6 +6,7 @@ package all
 import (
 	"fovea/recipes"
 	_ "fovea/recipes/deepinside"
+	_ "fovea/recipes/multisampledropout"
 	_ "fovea/recipes/vgg"
 )
 
@@ -23,6 +24,14 @@ func init() {
 		"threshold asks. The ten windows, as in the paper, and the present training came after that, when test images of another\n"+
 		"generator seed had been seen. So the images judged here are of a seed that was first drawn when all of it was fixed, and\n"+
 		"they were judged once. A largest value one pixel beside the object counts in a reported number alone.")
+	recipes.SetCard("multisampledropout", ""+
+		"Package multisampledropout computes the head of a network under several dropout masks at once and averages their losses.\n"+
+		"\n"+
+		"Paper:   Inoue 2019, Multi-Sample Dropout for Accelerated Training and Better Generalization, https://arxiv.org/abs/1905.09788\n"+
+		"Claim:   with more dropout samples a training needs fewer iterations, and ends at a lower error, at almost no cost.\n"+
+		"Here:    1, 2 and 8 samples before the fully connected head of a 4-convolution net on 4000 images of 16×16, equal steps, 3 seeds.\n"+
+		"Differs: the masks are an axis of one tensor, so the head is one matrix product on B·M rows and not M copies in the graph; the\n"+
+		"variant whose samples also differ in flips and pooling is left out. SGD with a cosine schedule, not the paper's.")
 	recipes.SetCard("vgg", ""+
 		"Package vgg builds the very deep plain networks of 3×3 convolutions.\n"+
 		"\n"+
