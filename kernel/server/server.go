@@ -48,6 +48,7 @@ type Server struct {
 	orders  *queue // requests on the control channel
 	shells  subshells
 	input   stdinState
+	file    string // the connection file that the server wrote, because it chose the ports
 
 	ctx    context.Context // ends with the server
 	cancel context.CancelFunc
@@ -154,6 +155,10 @@ func (s *Server) Connection() wire.Connection {
 // Serve answers until a shutdown request, the end of ctx, or the end of the parent process. When it returns, the engine
 // has been closed with all that it started.
 func (s *Server) Serve(ctx context.Context) error {
+	if err := s.register(ctx); err != nil {
+		s.host.Close(s.ctx)
+		return errors.Join(err, s.history.close())
+	}
 	s.publishStatus(nil, "starting")
 	s.engine.start(s.ctx)
 	s.wait.Go(s.main.run)
@@ -171,7 +176,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	linger, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	s.host.Close(linger)
-	return errors.Join(err, s.history.close())
+	return errors.Join(err, s.unregister(), s.history.close())
 }
 
 // closeTime is how long an engine may take to close. Jupyter kills a kernel five seconds after a shutdown request.

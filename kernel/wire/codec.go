@@ -60,7 +60,7 @@ func NewID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-func (c *Codec) sign(parts [4][]byte) []byte {
+func (c *Codec) sign(parts ...[]byte) []byte {
 	mac := hmac.New(c.hash, c.key)
 	for _, part := range parts {
 		mac.Write(part)
@@ -83,7 +83,7 @@ func (c *Codec) Decode(frames [][]byte) (*Message, error) {
 	}
 	theirs := make([]byte, hex.DecodedLen(len(signature)))
 	n, err := hex.Decode(theirs, signature)
-	if err != nil || !hmac.Equal(theirs[:n], c.sign(parts)) {
+	if err != nil || !hmac.Equal(theirs[:n], c.sign(parts[:]...)) {
 		return nil, ErrSignature
 	}
 	if !c.seen.add(string(theirs[:n])) {
@@ -130,7 +130,7 @@ func (c *Codec) Encode(m *Message) [][]byte {
 	parts := [4][]byte{orEmpty(header), orEmpty(m.Parent), orEmpty(m.Metadata), orEmpty(m.Content)}
 	frames := make([][]byte, 0, len(m.Route)+6+len(m.Buffers))
 	frames = append(frames, m.Route...)
-	frames = append(frames, delimiter, []byte(hex.EncodeToString(c.sign(parts))))
+	frames = append(frames, delimiter, []byte(hex.EncodeToString(c.sign(parts[:]...))))
 	frames = append(frames, parts[:]...)
 	return append(frames, m.Buffers...)
 }

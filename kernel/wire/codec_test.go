@@ -69,7 +69,7 @@ func TestDecodeRefuses(t *testing.T) {
 		for i := range four {
 			four[i] = []byte(parts[i])
 		}
-		return append([][]byte{delimiter, []byte(fmt.Sprintf("%x", client.sign(four)))}, four[:]...)
+		return append([][]byte{delimiter, []byte(fmt.Sprintf("%x", client.sign(four[:]...)))}, four[:]...)
 	}
 	good := `{"msg_id":"1","msg_type":"x"}`
 	for name, c := range map[string]struct {
@@ -216,7 +216,7 @@ func TestReadConnection(t *testing.T) {
 	for name, path := range map[string]string{
 		"chmod 600":               write(good, 0o644),
 		"no such file":            filepath.Join(dir, "none.json"),
-		"unexpected EOF":          write(`{"shell_port": 1`, 0o600),
+		"unexpected end":          write(`{"shell_port": 1`, 0o600),
 		"shell_port is 70000":     write(`{"shell_port": 70000}`, 0o600),
 		"cannot unmarshal string": write(`{"shell_port": "many"}`, 0o600),
 	} {

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 )
@@ -25,10 +27,13 @@ type Connection struct {
 	// The keys of transport encryption (JEP 145) in Z85, made by the client; both or none.
 	CurvePublic string `json:"curve_publickey,omitempty"`
 	CurveSecret string `json:"curve_secretkey,omitempty"`
+
+	// Register is where a kernel that chooses its own ports tells them; nil: the ports are given.
+	Register *Registration `json:"-"`
 }
 
 // ReadConnection reads a connection file. It refuses one that other users can read or change, since who has the key can
-// run code here.
+// run code here. A registration file, by which the kernel is to choose its ports, is one too.
 func ReadConnection(path string) (*Connection, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -42,9 +47,16 @@ func ReadConnection(path string) (*Connection, error) {
 	if err := checkOwner(path, info); err != nil {
 		return nil, err
 	}
-	c := &Connection{Transport: "tcp", IP: "127.0.0.1", Scheme: "hmac-sha256"}
-	if err := json.NewDecoder(f).Decode(c); err != nil {
+	text, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	if err != nil {
 		return nil, fmt.Errorf("connection file %s: %w", path, err)
+	}
+	c := &Connection{Transport: "tcp", IP: "127.0.0.1", Scheme: "hmac-sha256"}
+	if err := json.Unmarshal(text, c); err != nil {
+		return nil, fmt.Errorf("connection file %s: %w", path, err)
+	}
+	if err := c.readRegistration(text, filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("registration file %s: %w", path, err)
 	}
 	for name, port := range map[string]int{"shell_port": c.Shell, "iopub_port": c.IOPub, "stdin_port": c.Stdin, "control_port": c.Control, "hb_port": c.Heartbeat} {
 		if port < 0 || port > 65535 {

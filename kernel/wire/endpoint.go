@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -50,6 +52,9 @@ func (e Endpoint) listen() (net.Listener, error) {
 	if network == "tcp" {
 		return net.Listen(network, address)
 	}
+	if e.Port == 0 {
+		return e.listenAnywhere()
+	}
 	if err := removeDead(address); err != nil {
 		return nil, err
 	}
@@ -62,6 +67,21 @@ func (e Endpoint) listen() (net.Listener, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	return listener, nil
+}
+
+// listenAnywhere finds a number for a Unix socket, as the system does for a TCP port.
+func (e Endpoint) listenAnywhere() (net.Listener, error) {
+	for range 100 {
+		e.Port = 1 + rand.IntN(65535)
+		_, address, err := e.network()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Lstat(address); errors.Is(err, os.ErrNotExist) {
+			return e.listen()
+		}
+	}
+	return nil, fmt.Errorf("no free number for a socket %s-N", e.IP)
 }
 
 // removeDead removes the socket file that a killed kernel left. It leaves a live one, and anything that is no socket.
@@ -98,6 +118,9 @@ func (e Endpoint) dial(ctx context.Context) (net.Conn, error) {
 func port(l net.Listener, e Endpoint) int {
 	if a, ok := l.Addr().(*net.TCPAddr); ok {
 		return a.Port
+	}
+	if number, err := strconv.Atoi(strings.TrimPrefix(l.Addr().String(), e.IP+"-")); err == nil {
+		return number
 	}
 	return e.Port
 }
