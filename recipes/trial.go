@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/gomlx/compute"
+
+	"fovea/datasets"
 )
 
 // A Figure can be saved; the name's ending says the format. *fig.Figure is one.
@@ -67,11 +69,39 @@ func (t *Trial) Images(ctx context.Context, o ImageOptions) (Data, error) {
 		}
 		t.shared.images[key] = d
 	}
+	t.use(d, o.Seed)
+	return d, nil
+}
+
+// Generated gives the images of a claim that draws its own, made once for all its trials under a name of its choice. They
+// are noted in the result; their Synthetic should be set. The user's --data cannot take their place: it is an error.
+func (t *Trial) Generated(name string, seed uint64, draw func() (Data, error)) (Data, error) {
+	if t.dataset != "" {
+		return Data{}, fmt.Errorf("this claim draws its own images (%s): run it without --data %s", name, t.dataset)
+	}
+	key := fmt.Sprintf("generated %s %d", name, seed)
+	d, ok := t.shared.images[key]
+	if !ok {
+		var err error
+		if d, err = draw(); err != nil {
+			return Data{}, fmt.Errorf("images %s: %w", name, err)
+		}
+		for _, part := range []*datasets.Images{d.Train, d.Valid, d.Test} {
+			if err := part.Validate(); err != nil {
+				return Data{}, err
+			}
+		}
+		t.shared.images[key] = d
+	}
+	t.use(d, seed)
+	return d, nil
+}
+
+func (t *Trial) use(d Data, seed uint64) {
 	t.data = append(t.data, DataUsed{
 		Name: strings.TrimSuffix(d.Train.Name, "/train"), Synthetic: d.Train.Synthetic,
-		Train: d.Train.N, Valid: d.Valid.N, Test: d.Test.N, Shape: [3]int{d.Train.H, d.Train.W, d.Train.C}, Seed: o.Seed,
+		Train: d.Train.N, Valid: d.Valid.N, Test: d.Test.N, Shape: [3]int{d.Train.H, d.Train.W, d.Train.C}, Seed: seed,
 	})
-	return d, nil
 }
 
 // Trainer returns a trainer for a network with fresh weights from the trial's seed. The seeds of an arm share one
