@@ -11,12 +11,17 @@ import (
 
 // Options say how a session is set up. The zero value of each field but ModuleDir is useful.
 type Options struct {
-	ModuleDir string    // the module whose go.mod governs the cells' imports; see Module
+	ModuleDir string    // the module whose go.mod governs the cells' imports; see Module. "": the session makes one, with Root
 	Packages  []string  // import paths that the host library holds from the start; nil: StandardPackages
 	Cache     string    // where host libraries are kept by content; "": home.Cache("host")
 	Dir       string    // the worker's working folder; "": the current one
 	Env       []string  // extra environment of the worker, KEY=value
 	Log       io.Writer // progress of set-up, a line each; nil: none
+
+	// Root is the folder of Fovea's source. With it the session makes a module for its cells, in which they can import Fovea,
+	// all that it requires, the modules on this disk that Notebook lies in, and what is pinned for it or fetched.
+	Root     string
+	Notebook string // whose pins are kept beside it, see PinsOf; "": they last as long as the session, and Dir stands for its folder
 
 	// Loader is how cells get into the worker: "fast", "plugin" (slower; the official way), or "" to choose: the fast
 	// one where this release of Go is known and a self-check passes, else plugin.
@@ -37,9 +42,9 @@ type Cell struct {
 // Output receives what a cell puts out, in order, from one goroutine at a time. A method that blocks holds up the worker.
 // Once Execute has returned, its Output is not called again.
 type Output interface {
-	Stream(name, text string) // "stdout" or "stderr", valid UTF-8
-	Display(m display.Message)
-	Result(b display.Bundle) // the value of the cell's last expression
+	Stream(name, text string)  // "stdout" or "stderr", valid UTF-8
+	Display(m display.Message) // also what cells send through comms, see display.IsComm
+	Result(b display.Bundle)   // the value of the cell's last expression
 }
 
 // An Inputter is what an Output may be besides: it asks the user for a line, which it returns without its break. It fails

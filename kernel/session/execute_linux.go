@@ -48,6 +48,12 @@ func (s *Session) Execute(ctx context.Context, cell Cell, out Output) (r Result)
 			return r
 		}
 	}
+	notes, err := s.refresh(ctx)
+	if err != nil {
+		r.Err = s.explain(ctx, err, cell.Number)
+		return r
+	}
+	r.Notes = append(r.Notes, notes...)
 	s.process.pump.attach(out)
 	s.process.inputter, _ = out.(Inputter)
 	defer func() {
@@ -76,6 +82,9 @@ func (s *Session) perform(ctx context.Context, cell Cell, r *Result) (frame []by
 			r.Notes = append(r.Notes, program.Notes...)
 		}
 		r.Err = s.explain(ctx, err, cell.Number)
+		return nil
+	}
+	if r.Err = s.stale(id, program); r.Err != nil {
 		return nil
 	}
 	library, times, err := s.host.Build(ctx, host.Cell{ID: id, Source: program.Source, Cells: program.Cells})
@@ -117,7 +126,7 @@ func (s *Session) lower(ctx context.Context, c front.Cell, r *Result) (*front.Pr
 			return program, err
 		}
 		added := time.Now()
-		library, err := s.host.Add(ctx, need.Paths...)
+		library, err := s.addPackages(ctx, need.Paths, r)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, err

@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
 
 	"fovea/internal/atomicfile"
 	"fovea/internal/home"
@@ -20,57 +25,260 @@ const moduleHeader = "// Written by fovea's kernel from Fovea's own go.mod; it i
 // same versions. It writes go.mod and go.sum there, atomically, unless they are up to date. A go.mod that somebody else
 // wrote is left alone, with an error.
 func Module(dir, root string) error {
-	root, err := filepath.Abs(root)
-	if err != nil {
-		return err
-	}
-	own, err := os.ReadFile(filepath.Join(root, "go.mod"))
-	if err != nil {
-		return fmt.Errorf("fovea's module: %w", err)
-	}
-	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
-	if err != nil {
-		return fmt.Errorf("fovea's module: %w", err)
-	}
-	mod, err := moduleFile(string(own), root)
-	if err != nil {
-		return err
-	}
 	path := filepath.Join(dir, "go.mod")
-	old, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return err
-	case !strings.HasPrefix(string(old), moduleHeader):
+	if old, err := os.ReadFile(path); err == nil && !strings.HasPrefix(string(old), moduleHeader) {
 		return fmt.Errorf("%s exists and was not written by fovea: it is left as it is", path)
-	}
-	// The sums first: a go.mod without them does not build.
-	if err := update(filepath.Join(dir, "go.sum"), sums); err != nil {
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return update(path, []byte(mod))
+	m := &cellModule{dir: dir, root: root}
+	files, err := m.compose(false)
+	if err != nil {
+		return err
+	}
+	return m.write(files)
 }
 
-// moduleFile turns Fovea's go.mod into that of a module which requires it.
-func moduleFile(own, root string) (string, error) {
-	var b strings.Builder
-	b.WriteString(moduleHeader)
-	named := false
-	for line := range strings.Lines(own) {
-		if fields := strings.Fields(line); len(fields) == 2 && fields[0] == "module" {
-			if fields[1] != home.Module {
-				return "", fmt.Errorf("%s holds module %s, not %s", root, fields[1], home.Module)
-			}
-			line, named = "module notebook\n", true
+// A cellModule is the module that the cells of a session belong to: a go.mod and go.sum in a folder of the session's own,
+// put together from what Fovea requires, from the modules on this disk that the notebook lies in, and from what is pinned
+// for the notebook. A go.mod of the user's is only read.
+type cellModule struct {
+	dir   string // of the go.mod
+	root  string // Fovea's source
+	start string // from here upwards a go.mod or go.work of the user's is looked for; "": nowhere
+	pins  string // the file that keeps what this notebook adds; "": none
+
+	current *moduleFiles // as the session wrote them last
+	known   string       // their state then
+}
+
+// moduleFiles are a go.mod and its go.sum.
+type moduleFiles struct {
+	mod  *modfile.File
+	sums map[string]bool // lines
+}
+
+// anyVersion lets versions be what the go command will resolve, such as a branch.
+func anyVersion(_, version string) (string, error) { return version, nil }
+
+// compose puts the module together.
+func (m *cellModule) compose(pins bool) (*moduleFiles, error) {
+	root, err := filepath.Abs(m.root)
+	if err != nil {
+		return nil, err
+	}
+	mod, err := modfile.Parse("go.mod", []byte(moduleHeader+"\nmodule notebook\n"), nil)
+	if err != nil {
+		return nil, err
+	}
+	f := &moduleFiles{mod, map[string]bool{}}
+	found, err := f.use(root)
+	if err != nil {
+		return nil, fmt.Errorf("fovea's module: %w", err)
+	}
+	if found != home.Module {
+		return nil, fmt.Errorf("%s holds module %s, not %s", root, found, home.Module)
+	}
+	if m.start != "" {
+		if err := f.useAround(m.start); err != nil {
+			return nil, err
 		}
-		b.WriteString(line)
 	}
-	if !named {
-		return "", fmt.Errorf("%s/go.mod has no module line", root)
+	if pins && m.pins != "" {
+		if err := f.merge(m.pins); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("what is pinned for the notebook: %w", err)
+		}
 	}
-	fmt.Fprintf(&b, "\nrequire %s v0.0.0\n\nreplace %s => %s\n", home.Module, home.Module, strconv.Quote(root))
-	return b.String(), nil
+	return f, nil
+}
+
+// use makes the packages of a module on this disk importable, and takes over what it requires. It returns its path.
+func (f *moduleFiles) use(dir string) (string, error) {
+	file := filepath.Join(dir, "go.mod")
+	path, err := modulePath(file)
+	if err != nil {
+		return "", err
+	}
+	if path == home.Module && len(f.mod.Require) > 0 {
+		return path, nil // a notebook of Fovea's own, or of another clone: the kernel's is in use
+	}
+	if err := f.merge(file); err != nil {
+		return "", err
+	}
+	if err := f.require(module.Version{Path: path, Version: zeroVersion(path)}, false); err != nil {
+		return "", err
+	}
+	return path, f.mod.AddReplace(path, "", dir, "")
+}
+
+func modulePath(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	path := modfile.ModulePath(text)
+	if path == "" {
+		return "", fmt.Errorf("%s has no module line", file)
+	}
+	return path, nil
+}
+
+// zeroVersion is what stands for the version of a module on this disk.
+func zeroVersion(path string) string {
+	if _, major, ok := module.SplitPathVersion(path); ok && major != "" {
+		return module.PathMajorPrefix(major) + ".0.0"
+	}
+	return "v0.0.0"
+}
+
+// merge takes over what another go.mod and the go.sum beside it hold; of a module that both require, the later version.
+func (f *moduleFiles) merge(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	other, err := modfile.Parse(file, text, anyVersion)
+	if err != nil {
+		return err
+	}
+	if other.Go != nil && (f.mod.Go == nil || semver.Compare("v"+f.mod.Go.Version, "v"+other.Go.Version) < 0) {
+		if err := f.mod.AddGoStmt(other.Go.Version); err != nil {
+			return err
+		}
+	}
+	for _, r := range other.Require {
+		if err := f.require(r.Mod, r.Indirect); err != nil {
+			return err
+		}
+	}
+	if err := f.replace(other.Replace, filepath.Dir(file)); err != nil {
+		return err
+	}
+	for _, x := range other.Exclude {
+		if err := f.mod.AddExclude(x.Mod.Path, x.Mod.Version); err != nil {
+			return err
+		}
+	}
+	return f.readSums(strings.TrimSuffix(file, ".mod") + ".sum")
+}
+
+func (f *moduleFiles) require(m module.Version, indirect bool) error {
+	if old := f.version(m.Path); old == "" {
+		f.mod.AddNewRequire(m.Path, m.Version, indirect)
+	} else if semver.Compare(old, m.Version) < 0 {
+		return f.mod.AddRequire(m.Path, m.Version)
+	}
+	return nil
+}
+
+// version is the version that is required of a module; "": none.
+func (f *moduleFiles) version(path string) string {
+	for _, r := range f.mod.Require {
+		if r.Mod.Path == path {
+			return r.Mod.Version
+		}
+	}
+	return ""
+}
+
+// replace takes over replacements of a file in dir.
+func (f *moduleFiles) replace(list []*modfile.Replace, dir string) error {
+	for _, r := range list {
+		target := r.New.Path
+		if r.New.Version == "" && !filepath.IsAbs(target) {
+			target = filepath.Join(dir, target)
+		}
+		if err := f.mod.AddReplace(r.Old.Path, r.Old.Version, target, r.New.Version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readSums adds the lines of a go.sum, which need not be there.
+func (f *moduleFiles) readSums(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" {
+			f.sums[line] = true
+		}
+	}
+	return nil
+}
+
+// formatSums is the text of a go.sum.
+func formatSums(lines map[string]bool) []byte {
+	var b bytes.Buffer
+	for _, line := range slices.Sorted(maps.Keys(lines)) {
+		b.WriteString(line + "\n")
+	}
+	return b.Bytes()
+}
+
+// write puts the files into the module's folder.
+func (m *cellModule) write(f *moduleFiles) error {
+	f.mod.Cleanup()
+	f.mod.SortBlocks()
+	text, err := f.mod.Format()
+	if err != nil {
+		return err
+	}
+	// The sums first: a go.mod without them does not build.
+	if err := update(filepath.Join(m.dir, "go.sum"), formatSums(f.sums)); err != nil {
+		return err
+	}
+	if err := update(filepath.Join(m.dir, "go.mod"), text); err != nil {
+		return err
+	}
+	m.current, m.known = f, m.state()
+	return nil
+}
+
+// read returns the files that are in the module's folder.
+func (m *cellModule) read() (*moduleFiles, error) { return readModule(filepath.Join(m.dir, "go.mod")) }
+
+func readModule(file string) (*moduleFiles, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	mod, err := modfile.Parse(file, text, anyVersion)
+	if err != nil {
+		return nil, err
+	}
+	f := &moduleFiles{mod, map[string]bool{}}
+	return f, f.readSums(strings.TrimSuffix(file, ".mod") + ".sum")
+}
+
+// state is what the module's files hold, to be compared.
+func (m *cellModule) state() string {
+	var b strings.Builder
+	for _, name := range []string{"go.mod", "go.sum", "go.work"} {
+		text, _ := os.ReadFile(filepath.Join(m.dir, name)) // what cannot be read is told by who needs it
+		fmt.Fprintf(&b, "%d\n%s", len(text), text)
+	}
+	return b.String()
+}
+
+// differences lists the requirements that two go.mod files do not share, in words.
+func differences(before, after *moduleFiles) (list []string) {
+	for _, r := range after.mod.Require {
+		if old := before.version(r.Mod.Path); old != r.Mod.Version {
+			if old != "" {
+				old += " → "
+			}
+			list = append(list, r.Mod.Path+" "+old+r.Mod.Version)
+		}
+	}
+	for _, r := range before.mod.Require {
+		if after.version(r.Mod.Path) == "" {
+			list = append(list, r.Mod.Path+" removed")
+		}
+	}
+	return list
 }
 
 func update(path string, content []byte) error {

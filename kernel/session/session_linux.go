@@ -38,6 +38,14 @@ type Session struct {
 	worker atomic.Pointer[process] // the same as process, for Close while a cell runs
 	logMu  sync.Mutex
 	loader string
+
+	work    string      // the folder of this session's files
+	module  *cellModule // nil: somebody else's, which is only read
+	noGet   bool        // packages are not fetched
+	flags   []string    // for the compilation of packages
+	dirty   bool        // the module or the flags have changed since the host was opened
+	watched map[string]bool
+	reloads int
 }
 
 const defaultGrace = 10 * time.Second
@@ -45,10 +53,12 @@ const defaultGrace = 10 * time.Second
 // Open sets a session up: it builds the host library of o.Packages unless the cache holds it, and starts the worker.
 // The first time with a toolchain it also checks that the fast loader works with it.
 func Open(ctx context.Context, o Options) (*Session, error) {
-	if o.ModuleDir == "" {
-		return nil, errors.New("session: Options.ModuleDir is empty: name the folder of the module that cells belong to (see session.Module)")
+	if o.ModuleDir == "" && o.Root == "" {
+		return nil, errors.New("session: Options.ModuleDir is empty: name the folder of the module that cells belong to, or with Root let the session make one")
 	}
-	if _, err := os.Stat(filepath.Join(o.ModuleDir, "go.mod")); err != nil {
+	if o.Root != "" {
+		o.ModuleDir = "" // see newCellModule
+	} else if _, err := os.Stat(filepath.Join(o.ModuleDir, "go.mod")); err != nil {
 		return nil, fmt.Errorf("session: %s is no module: %w", o.ModuleDir, err)
 	}
 	if o.Dir != "" {
@@ -71,6 +81,9 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	}
 	// The linker is given absolute paths.
 	for _, dir := range []*string{&o.Cache, &o.ModuleDir} {
+		if *dir == "" {
+			continue
+		}
 		abs, err := filepath.Abs(*dir)
 		if err != nil {
 			return nil, err
@@ -144,8 +157,14 @@ func open(ctx context.Context, o Options, tools *host.Toolchain, loader string) 
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{options: o, removeWork: removeWork, tools: tools, turn: make(chan struct{}, 1), sources: map[int]string{}, loader: loader}
-	s.host, err = host.Open(ctx, tools, host.Config{ModuleDir: o.ModuleDir, Packages: o.Packages, Cache: o.Cache, WorkDir: work, Plugin: loader == "plugin", Log: s.logf})
+	s := &Session{options: o, removeWork: removeWork, tools: tools, turn: make(chan struct{}, 1), sources: map[int]string{}, loader: loader, work: work,
+		watched: map[string]bool{}}
+	if o.Root != "" {
+		if s.module, err = newCellModule(&s.options, work); err != nil {
+			return nil, errors.Join(fmt.Errorf("the module of the cells: %w", err), removeWork())
+		}
+	}
+	s.host, err = openHost(ctx, tools, host.Config{ModuleDir: s.options.ModuleDir, Packages: o.Packages, Cache: o.Cache, WorkDir: work, Plugin: loader == "plugin", Log: s.logf}, s.module, o.Env)
 	if err != nil {
 		removeWork()
 		var te *host.LinkError
@@ -222,12 +241,17 @@ func (s *Session) take(ctx context.Context) error {
 
 func (s *Session) release() { s.turn <- struct{}{} }
 
-// Restart ends the worker with all its values and starts a new one. Imports stay in force.
+// Restart ends the worker with all its values and starts a new one. Imports stay in force. Packages that have changed on
+// disk or in go.mod are loaded as they are now; when they do not compile, the old worker and its values stay.
 func (s *Session) Restart(ctx context.Context) error {
 	if err := s.take(ctx); err != nil {
 		return err
 	}
 	defer s.release()
+	if s.outdated(ctx) {
+		_, err := s.reload(ctx)
+		return err
+	}
 	if s.process != nil {
 		s.process.close(0)
 	}

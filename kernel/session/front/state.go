@@ -36,6 +36,8 @@ type State struct {
 	numbers map[int]int // cell ID to its number
 	cells   []int       // IDs, in order
 	dormant dormancy
+
+	restorable map[string]bool // lost variables of which there is a checkpoint
 }
 
 // A symbol is a live name.
@@ -61,6 +63,12 @@ func (s *State) Reset() {
 	s.sleep()
 	s.live, s.methods = map[string]*symbol{}, map[string][]*chunk{}
 	s.cellOf, s.numbers, s.cells = map[*types.Package]int{}, map[int]int{}, nil
+}
+
+// Reload is Reset for a worker with other packages.
+func (s *State) Reload(p Packages) {
+	s.Reset()
+	s.packages, s.importer = p, importer.ForCompiler(s.fset, "gc", p.Export)
 }
 
 // Forget is Reset that leaves nothing, not even imports.

@@ -21,9 +21,10 @@ const layoutVersion = "1"
 type Config struct {
 	ModuleDir string
 	Packages  []string
-	Cache     string // folder of cached host libraries
-	WorkDir   string // this session's own folder
-	Plugin    bool   // the plugin way instead of the fast one
+	Flags     []string // further flags of go list, which compiles the packages
+	Cache     string   // folder of cached host libraries
+	WorkDir   string   // this session's own folder
+	Plugin    bool     // the plugin way instead of the fast one
 	Log       func(format string, args ...any)
 }
 
@@ -31,6 +32,7 @@ type Config struct {
 type Host struct {
 	Worker string // the worker program
 
+	config    Config
 	tools     *Toolchain
 	way       *way
 	moduleDir string
@@ -42,25 +44,39 @@ type Host struct {
 	reading   chan error
 	tramp     *Package // fast way
 	later     []string // libraries of packages that came later
+	added     []string // what Add was asked for
+	uses      map[int][]string
+	changed   map[string]string
 }
 
-// Open builds the host library and the worker, or finds them in the cache.
-func Open(ctx context.Context, t *Toolchain, c Config) (*Host, error) {
-	h := &Host{tools: t, moduleDir: c.ModuleDir, work: c.WorkDir, log: c.Log, packages: map[string]*Package{}, way: &fastWay}
+func newHost(t *Toolchain, c Config) *Host {
+	h := &Host{config: c, tools: t, way: &fastWay, moduleDir: c.ModuleDir, work: c.WorkDir, log: c.Log, packages: map[string]*Package{},
+		uses: map[int][]string{}, changed: map[string]string{}}
 	if c.Plugin {
 		h.way = &pluginWay
 	}
+	return h
+}
+
+// roots are the packages of the host library, besides what they import.
+func (h *Host) roots() []string {
 	roots := append([]string{workerPath, runtimePath, displayPath, h.way.loader}, h.way.extra...)
-	for _, p := range c.Packages {
+	for _, p := range h.config.Packages {
 		if p != "unsafe" && p != "C" && !slices.Contains(roots, p) {
 			roots = append(roots, p)
 		}
 	}
+	return roots
+}
+
+// Open builds the host library and the worker, or finds them in the cache.
+func Open(ctx context.Context, t *Toolchain, c Config) (*Host, error) {
+	h := newHost(t, c)
 	begun := time.Now()
 	stop := h.every(10*time.Second, func() {
 		h.log("still compiling packages for the kernel: %d s (each is compiled once)", int(time.Since(begun).Seconds()))
 	})
-	packages, err := h.list(ctx, roots...)
+	packages, err := h.list(ctx, "", h.roots()...)
 	stop()
 	if err != nil {
 		return nil, err
@@ -236,6 +252,26 @@ func better(a, b *Package) bool {
 
 // Later lists the libraries that a new worker must load before its first cell, in order.
 func (h *Host) Later() []string { return slices.Clone(h.later) }
+
+// Reopen returns a host of the same packages as they are now, those that came later included. missing are those of them
+// that are not to be had any more. The old host still works.
+func (h *Host) Reopen(ctx context.Context, workDir string, flags []string) (fresh *Host, missing []string, err error) {
+	c := h.config
+	c.WorkDir, c.Flags = workDir, flags
+	if fresh, err = Open(ctx, h.tools, c); err != nil {
+		return nil, nil, err
+	}
+	for _, path := range h.added {
+		_, err := fresh.Add(ctx, "", path)
+		var gone *MissingError
+		if errors.As(err, &gone) {
+			missing = append(missing, path)
+		} else if err != nil {
+			return nil, nil, errors.Join(err, fresh.Close())
+		}
+	}
+	return fresh, missing, nil
+}
 
 // Close closes the libraries' files. The worker needs them no more when it has loaded them.
 func (h *Host) Close() error {

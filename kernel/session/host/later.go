@@ -9,9 +9,9 @@ import (
 )
 
 // Add makes more packages importable. With the fast way it returns a library that the running worker must load;
-// with the plugin way "", since each plugin brings its packages.
-func (h *Host) Add(ctx context.Context, paths ...string) (library string, err error) {
-	packages, err := h.list(ctx, paths...)
+// with the plugin way "", since each plugin brings its packages. modfile, unless empty, stands in for the module's go.mod.
+func (h *Host) Add(ctx context.Context, modfile string, paths ...string) (library string, err error) {
+	packages, err := h.list(ctx, modfile, paths...)
 	if err != nil {
 		return "", err
 	}
@@ -21,7 +21,7 @@ func (h *Host) Add(ctx context.Context, paths ...string) (library string, err er
 		case old == nil:
 			added = append(added, p)
 		case old.Export != p.Export:
-			return "", fmt.Errorf("%s needs package %s, which has changed since this session loaded it: restart the kernel to use both", strings.Join(paths, ", "), p.Path)
+			return "", &ConflictError{strings.Join(paths, ", "), p.Path}
 		}
 	}
 	if len(added) > 0 && h.symbols != nil {
@@ -34,7 +34,15 @@ func (h *Host) Add(ctx context.Context, paths ...string) (library string, err er
 		p.library = library
 		h.packages[p.Path] = p
 	}
+	h.added = append(h.added, paths...)
 	return library, nil
+}
+
+// A ConflictError says that packages need another version of one that is loaded already. Nothing has changed.
+type ConflictError struct{ Paths, Loaded string }
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%s needs package %s otherwise than this session has loaded it", e.Paths, e.Loaded)
 }
 
 // linkLater links added into a library that uses the ones which are loaded.

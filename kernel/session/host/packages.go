@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
+	"time"
 )
 
 // A Package is one that cells can import.
@@ -19,6 +21,7 @@ type Package struct {
 	Export  string // its archive in the go command's cache
 	Std     bool
 	library string // the shared library that holds it; "" with the plugin way
+	local   source // where its source is, when that may change
 }
 
 // Packages that every worker needs.
@@ -33,14 +36,21 @@ const (
 )
 
 // A MissingError says that packages are in no module that the session knows.
-type MissingError struct{ Text string }
+type MissingError struct {
+	Text      string
+	Fetchable bool // Fetch may find them
+}
 
 func (e *MissingError) Error() string { return e.Text }
 
 // list compiles packages and all that they import, and says where the archives are.
-func (h *Host) list(ctx context.Context, paths ...string) ([]*Package, error) {
-	args := []string{"list", "-export", "-deps", "-json=ImportPath,Name,Export,Standard"}
-	args = append(args, h.way.listFlags...)
+func (h *Host) list(ctx context.Context, modfile string, paths ...string) ([]*Package, error) {
+	args := []string{"list", "-export", "-deps", "-json=ImportPath,Name,Export,Standard,Dir,EmbedFiles"}
+	args = append(append(args, h.way.listFlags...), h.config.Flags...)
+	if modfile != "" {
+		args = append(args, "-modfile="+modfile)
+	}
+	begun := time.Now()
 	out, err := h.tools.goCommand(ctx, h.moduleDir, append(append(args, "--"), paths...)...)
 	if err != nil {
 		if te, ok := err.(*ToolError); ok {
@@ -51,39 +61,49 @@ func (h *Host) list(ctx context.Context, paths ...string) ([]*Package, error) {
 	var packages []*Package
 	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
 		var p struct {
-			ImportPath, Name, Export string
-			Standard                 bool
+			ImportPath, Name, Export, Dir string
+			Standard                      bool
+			EmbedFiles                    []string
 		}
 		if err := d.Decode(&p); err != nil {
 			return nil, fmt.Errorf("go list: %w", err)
 		}
 		if p.Export != "" {
-			packages = append(packages, &Package{Path: p.ImportPath, Name: p.Name, Export: p.Export, Std: p.Standard})
+			found := &Package{Path: p.ImportPath, Name: p.Name, Export: p.Export, Std: p.Standard}
+			if !p.Standard && !h.tools.fetched(p.Dir) {
+				found.local = newSource(p.Dir, p.EmbedFiles, begun)
+			}
+			packages = append(packages, found)
 		}
 	}
 	return packages, nil
 }
 
+// absent are the go command's words for what Fetch can mend.
+var absent = []string{"no required module provides package", "cannot find module providing", "replaced but not required", "missing go.sum entry",
+	"updates to go.mod needed", "go: updating go.mod"}
+
 // explainList turns the go command's words into what a notebook's user can do.
 func explainList(e *ToolError) error {
-	text := e.Output
-	switch {
-	case strings.Contains(text, "no required module provides package"), strings.Contains(text, "is not in std"), strings.Contains(text, "cannot find module providing"):
-		var lines []string
-		for line := range strings.Lines(text) {
-			line = strings.TrimSpace(line)
-			if line == "" || strings.HasPrefix(line, "go get") {
-				continue
-			}
-			line, _, _ = strings.Cut(line, "; to add it:")
-			line, _, _ = strings.Cut(line, ": import lookup disabled")
-			lines = append(lines, line)
-		}
-		return &MissingError{strings.Join(lines, "\n") + "\nThe notebook's module does not have it: check the spelling, or add the module to go.mod with 'go get'."}
-	case strings.Contains(text, "dial tcp"), strings.Contains(text, "no such host"), strings.Contains(text, "connection refused"):
-		return &MissingError{text + "\nThe module is not on this machine yet and the network did not answer: try again when it is there."}
+	fetchable := mentions(e.Output, absent)
+	if !fetchable && !strings.Contains(e.Output, "is not in std") {
+		return e
 	}
-	return e
+	var lines []string
+	for line := range strings.Lines(e.Output) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "go get") || strings.HasPrefix(line, "go mod") {
+			continue
+		}
+		line, _, _ = strings.Cut(line, "; to add")
+		line, _, _ = strings.Cut(line, ": import lookup disabled")
+		lines = append(lines, line)
+	}
+	return &MissingError{strings.Join(lines, "\n"), fetchable}
+}
+
+func mentions(text string, words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
 }
 
 // key names a set of packages by content. The names of archives in the go command's cache are hashes of what they hold.

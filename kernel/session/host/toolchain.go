@@ -21,6 +21,7 @@ type Toolchain struct {
 	Arch    string
 	tools   string // the folder of compile and link
 	linker  string // GNU ld
+	modules string // the go command's folder of modules that it has fetched
 	env     []string
 }
 
@@ -42,11 +43,11 @@ func FindToolchain(ctx context.Context) (*Toolchain, error) {
 	if t.linker == "" {
 		return nil, errors.New("the kernel links cells with GNU ld, and neither ld.bfd nor ld is in PATH: install binutils (on Debian: apt-get install binutils)")
 	}
-	out, err := t.goCommand(ctx, "", "env", "-json", "GOTOOLDIR", "GOVERSION", "GOARCH", "GOOS")
+	out, err := t.goCommand(ctx, "", "env", "-json", "GOTOOLDIR", "GOVERSION", "GOARCH", "GOOS", "GOMODCACHE")
 	if err != nil {
 		return nil, fmt.Errorf("the toolchain %s is not to be had: %w", Release, err)
 	}
-	var e struct{ GOTOOLDIR, GOVERSION, GOARCH, GOOS string }
+	var e struct{ GOTOOLDIR, GOVERSION, GOARCH, GOOS, GOMODCACHE string }
 	if err := json.Unmarshal(out, &e); err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
@@ -54,6 +55,7 @@ func FindToolchain(ctx context.Context) (*Toolchain, error) {
 		return nil, fmt.Errorf("the kernel runs on linux/amd64 so far, and this is %s/%s", e.GOOS, e.GOARCH)
 	}
 	t.Version, t.Arch, t.tools = e.GOVERSION, e.GOARCH, e.GOTOOLDIR
+	t.modules = e.GOMODCACHE + string(filepath.Separator)
 	for _, tool := range []string{"compile", "link"} {
 		if _, err := os.Stat(filepath.Join(t.tools, tool)); err != nil {
 			return nil, fmt.Errorf("the toolchain %s lacks its %s tool: %w", e.GOVERSION, tool, err)
@@ -61,6 +63,9 @@ func FindToolchain(ctx context.Context) (*Toolchain, error) {
 	}
 	return t, nil
 }
+
+// fetched reports whether a package's source came from elsewhere, and so never changes.
+func (t *Toolchain) fetched(dir string) bool { return strings.HasPrefix(dir, t.modules) }
 
 // Fast reports whether package load knows the toolchain's runtime.
 func (t *Toolchain) Fast() bool {
@@ -70,15 +75,25 @@ func (t *Toolchain) Fast() bool {
 // FastKey names what a check of the fast loader holds for.
 func FastKey(t *Toolchain) string { return t.Version + "-" + t.Arch + "-" + layoutVersion }
 
-// environment is this process's, without what would make the go command build differently from one day to the next.
-func environment() []string {
-	drop := map[string]bool{"GOFLAGS": true, "GOWORK": true, "GOOS": true, "GOARCH": true, "GOEXPERIMENT": true, "GODEBUG": true,
-		"GO111MODULE": true, "GOTOOLCHAIN": true, "CGO_ENABLED": true, "GOROOT": true, "GOTOOLDIR": true}
-	var env []string
-	for _, e := range os.Environ() {
-		if name, _, _ := strings.Cut(e, "="); !drop[name] {
-			env = append(env, e)
+// fixed are the variables that would make the go command build differently from one day to the next.
+var fixed = map[string]bool{"GOFLAGS": true, "GOWORK": true, "GOOS": true, "GOARCH": true, "GOEXPERIMENT": true, "GODEBUG": true,
+	"GO111MODULE": true, "GOTOOLCHAIN": true, "CGO_ENABLED": true, "GOROOT": true, "GOTOOLDIR": true, "GOMODCACHE": true}
+
+// unfixed are the other ones.
+func unfixed(env []string) (list []string) {
+	for _, e := range env {
+		if name, _, _ := strings.Cut(e, "="); !fixed[name] {
+			list = append(list, e)
 		}
+	}
+	return list
+}
+
+// environment is this process's, with the fixed variables as the kernel needs them.
+func environment() []string {
+	env := unfixed(os.Environ())
+	if cache := os.Getenv("GOMODCACHE"); cache != "" {
+		env = append(env, "GOMODCACHE="+cache)
 	}
 	return append(env, "GOTOOLCHAIN="+Release, "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off", "CGO_ENABLED=1")
 }
