@@ -98,6 +98,7 @@ type Options struct {
 	Limit     int64       // bytes of one variable; 0: any
 	Total     int64       // bytes of all
 	Stop      func() bool // asked now and then; when true, Write ends with ErrStopped
+	Deadline  time.Time   // what is not written by then is left out; zero: any time
 	// NoMaps, when not empty, is why maps cannot be read now: a map that is written meanwhile would end the process.
 	NoMaps string
 	// Types finds a type of a cell by its name. Only those that it knows can stand in interfaces.
@@ -120,6 +121,7 @@ type Entry struct {
 var (
 	ErrStopped = errors.New("stopped")
 	errLarge   = errors.New("it is too large")
+	errLate    = errors.New("it would take too long")
 )
 
 // A refusal is the reason why a value cannot be kept, with the way to where it lies in its variable.

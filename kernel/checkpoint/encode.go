@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"slices"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -121,7 +122,10 @@ func (e *encoder) section(file *os.File, i int, v Variable, entry *Entry) error 
 		e.limit = e.options.Total
 	}
 	target := reflect.ValueOf(v.Pointer).Elem()
-	err := e.safely(target)
+	err := errLate
+	if d := e.options.Deadline; d.IsZero() || time.Now().Before(d) {
+		err = e.safely(target)
+	}
 	e.sections = append(e.sections, e.needs)
 	if err == nil {
 		entry.Bytes, entry.Signature, entry.Types = e.written-begin, signature(target.Type()), slices.Sorted(maps.Keys(e.types))
@@ -132,7 +136,7 @@ func (e *encoder) section(file *os.File, i int, v Variable, entry *Entry) error 
 		return err
 	}
 	entry.Reason = err.Error()
-	if entry.Reason == errLarge.Error() && e.options.Automatic {
+	if (err == errLarge || err == errLate) && e.options.Automatic {
 		entry.Reason = "is too large to be kept without being asked"
 	}
 	for _, o := range e.added {
@@ -213,8 +217,13 @@ func (e *encoder) text(s string) error { return e.bytes(unsafe.Slice(unsafe.Stri
 
 // value writes a value that can be addressed.
 func (e *encoder) value(v reflect.Value) error {
-	if e.steps++; e.steps%1024 == 0 && e.options.Stop != nil && e.options.Stop() {
-		return ErrStopped
+	if e.steps++; e.steps%1024 == 0 {
+		if e.options.Stop != nil && e.options.Stop() {
+			return ErrStopped
+		}
+		if d := e.options.Deadline; !d.IsZero() && time.Now().After(d) {
+			return errLate
+		}
 	}
 	e.depth++
 	defer func() { e.depth-- }()

@@ -134,6 +134,10 @@ func (w *worker) do(j *job) message.Response {
 	if j.request.Op == message.Run {
 		if entry := rt.Take(j.request.ID); entry != nil {
 			r = j.run(entry)
+	switch j.request.Op {
+	case message.Look, message.Save, message.Restore:
+		return j.values()
+	}
 			r.LoadMicros = loaded
 		} else {
 			r.Error = fmt.Sprintf("%s holds no cell %d", j.request.Path, j.request.ID)

@@ -61,16 +61,24 @@ func (l *lowering) findRevived() error {
 			continue
 		}
 		if l.dormant.lost[n] {
-			l.sleeping[n] = "its value was lost when the worker ended"
+			l.sleeping[n] = "its value was lost when the worker ended" + l.remedy(n)
 		}
 		needed, lost := l.closure(n)
 		if lost == "" {
 			maps.Copy(l.revived, needed)
 		} else if c := l.dormant.declared[n]; c != nil {
-			l.sleeping[n] = fmt.Sprintf("%s declares it, and it uses %s, whose value was lost when the worker ended", FileName(c.number), lost)
+			l.sleeping[n] = fmt.Sprintf("%s declares it, and it uses %s, whose value was lost when the worker ended%s", FileName(c.number), lost, l.remedy(lost))
 		}
 	}
 	return nil
+}
+
+// remedy says how a lost variable can be had again.
+func (s *State) remedy(name string) string {
+	if s.restorable[name] {
+		return "; %restore brings it back"
+	}
+	return ""
 }
 
 // known reports whether a name has a meaning without what is dormant.

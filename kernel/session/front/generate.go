@@ -230,7 +230,7 @@ func (r *rewriter) forEffect(call *ast.CallExpr, isCall bool, tv types.TypeAndVa
 	return false
 }
 
-// keep refers to all that later cells may use: the linker drops what nothing refers to.
+// keep lists all that later cells may use: the linker drops what nothing refers to, and the worker finds values by it.
 func (r *rewriter) keep() string {
 	var b strings.Builder
 	for _, n := range r.pkg.Scope().Names() {
@@ -241,7 +241,7 @@ func (r *rewriter) keep() string {
 		switch o := o.(type) {
 		case *types.Var:
 			if r.reuse[n] == nil {
-				fmt.Fprintf(&b, "%s.Sink(&%s)\n", rtName, exported(n))
+				fmt.Fprintf(&b, "%s.Variable(%q, &%s)\n", rtName, n, exported(n))
 			}
 		case *types.Func:
 			if o.Signature().TypeParams().Len() == 0 {
@@ -250,7 +250,7 @@ func (r *rewriter) keep() string {
 		case *types.TypeName:
 			t, ok := o.Type().(*types.Named)
 			if ok && !o.IsAlias() && t.TypeParams().Len() == 0 && !types.IsInterface(t) {
-				fmt.Fprintf(&b, "%s.Sink((*%s)(nil))\n", rtName, exported(n))
+				fmt.Fprintf(&b, "%s.Type((*%s)(nil))\n", rtName, exported(n))
 			}
 		}
 	}

@@ -1,6 +1,13 @@
 // Package message holds what a session and its worker say to each other: JSON values on two pipes.
 package message
 
+import (
+	"time"
+
+	"fovea/kernel/checkpoint"
+	"fovea/kernel/worker/view"
+)
+
 // File descriptors of the worker, beside the standard ones.
 const (
 	RequestFD    = 3
@@ -15,6 +22,10 @@ const (
 	Run       = "run"       // the same, then run the cell that it holds
 	Interrupt = "interrupt" // stop the cell ID; has no response
 	Reply     = "reply"     // answers an Ask; has no response
+	Comm      = "comm"      // hands a message from the page to a comm; has no response
+	Look      = "look"      // describe variables
+	Save      = "save"      // write variables to the file Path
+	Restore   = "restore"   // read them back
 )
 
 // A Request asks the worker for one thing.
@@ -26,6 +37,23 @@ type Request struct {
 	Cell int    // the cell's number in the notebook, for messages
 
 	Answer *Answer `json:",omitempty"` // Reply
+	Frame  []byte  `json:",omitempty"` // Comm: a frame of kernel/display
+
+	Values []Place        `json:",omitempty"` // Look, Save, Restore: the variables
+	Types  map[string]int `json:",omitempty"` // Save, Restore: the cells of the live types, by their names in the worker
+	Limits *Limits        `json:",omitempty"` // Save: nobody has asked for it
+}
+
+// A Place is where a variable lies: in the package of a cell.
+type Place struct {
+	Name string
+	Cell int // ID
+}
+
+// Limits of a checkpoint that nobody has asked for.
+type Limits struct {
+	Value, Total int64 // bytes
+	Time         time.Duration
 }
 
 // An Ask is a question to the user, an Answer what came of it.
@@ -63,6 +91,10 @@ type Response struct {
 	Stopped  bool    // Run: an interrupt came while the cell ran
 	Left     bool    // Run: the interrupted cell waits for something for ever; its goroutine was left behind
 	Result   []byte  // Run: value of the last expression, a frame of kernel/display
+
+	Views   []view.Value       `json:",omitempty"` // Look, in order
+	Entries []checkpoint.Entry `json:",omitempty"` // Save and Restore, in order
+	Busy    bool               `json:",omitempty"` // Look and Save: goroutines of cells are running
 
 	LoadMicros, RunMicros int64
 	Memory                int64 // resident bytes

@@ -28,6 +28,9 @@ func Register(id int, run, keep func()) {
 	entries.Lock()
 	defer entries.Unlock()
 	entries.m[id] = run
+	tables.Lock()
+	defer tables.Unlock()
+	tables.byCell[id] = &table{keep: keep}
 }
 
 // Take returns and forgets the entry of a cell; nil when no cell of that number was loaded.
@@ -38,11 +41,6 @@ func Take(id int) func() {
 	delete(entries.m, id)
 	return run
 }
-
-// Sink makes the linker keep x.
-//
-//go:noinline
-func Sink(x any) {}
 
 // A Run is one execution of a cell.
 type Run struct {
