@@ -124,6 +124,10 @@ func (w *worker) serve(work <-chan *job) {
 
 // do loads a library and runs its cell.
 func (w *worker) do(j *job) message.Response {
+	switch j.request.Op {
+	case message.Look, message.Save, message.Restore:
+		return j.values()
+	}
 	begun := time.Now()
 	err := load(w.loader, j.request.Path, j.request.Name)
 	loaded := time.Since(begun).Microseconds()
@@ -134,10 +138,6 @@ func (w *worker) do(j *job) message.Response {
 	if j.request.Op == message.Run {
 		if entry := rt.Take(j.request.ID); entry != nil {
 			r = j.run(entry)
-	switch j.request.Op {
-	case message.Look, message.Save, message.Restore:
-		return j.values()
-	}
 			r.LoadMicros = loaded
 		} else {
 			r.Error = fmt.Sprintf("%s holds no cell %d", j.request.Path, j.request.ID)
