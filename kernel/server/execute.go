@@ -144,7 +144,11 @@ func (sh *shell) execute(ctx context.Context, r *request, body *wire.ExecuteRequ
 		s.background.adopt(r)
 		s.publish("execute_input", r, wire.ExecuteInput{Code: body.Code, Count: count})
 	}
-	result, engine := sh.runOn(ctx, session.Cell{Number: count, Source: body.Code, Silent: body.Silent}, out)
+	code, asked, detail := question(body.Code)
+	result, engine := sh.runOn(ctx, session.Cell{Number: count, Source: code, Silent: body.Silent}, out)
+	if result.Err == nil && asked != "" {
+		result.Err = s.page(asked, detail, out)
+	}
 	for _, note := range result.Notes {
 		out.Stream("stderr", strings.TrimRight(note, "\n")+"\n")
 	}

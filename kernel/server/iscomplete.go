@@ -16,6 +16,7 @@ func isComplete(code string) wire.IsCompleteReply {
 	if name, ok := strings.CutPrefix(first, "%%"); ok && strings.TrimSpace(name) != "" {
 		return wire.IsCompleteReply{Status: "complete"} // %%bash and its like hold no Go, and have no end to look for
 	}
+	code, _, _ = question(code)
 	s := scan(goLines(code))
 	switch {
 	case s.invalid:

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,45 @@ import (
 
 	"fovea/kernel/wire"
 )
+
+func TestQuestion(t *testing.T) {
+	for code, want := range map[string]struct {
+		rest, name string
+		detail     int
+	}{
+		"x?":                    {"", "x", 0},
+		"?größe":                {"", "größe", 0},
+		"x := 1\nstrings.Cut??": {"x := 1\n", "strings.Cut", 1},
+		"x :=\n  ?? x  \n\n":    {"x :=\n", "x", 1},
+		"x":                     {"x", "", 0},
+		"f(x)?":                 {"f(x)?", "", 0},
+		"x?\ny":                 {"x?\ny", "", 0},
+		"%%bash\nls\nx?":        {"%%bash\nls\nx?", "", 0},
+		"!ls x?":                {"!ls x?", "", 0},
+		"?x?":                   {"?x?", "", 0},
+		"":                      {"", "", 0},
+	} {
+		if rest, name, detail := question(code); rest != want.rest || name != want.name || detail != want.detail {
+			t.Errorf("%q: %q %q %d", code, rest, name, detail)
+		}
+	}
+}
+
+func TestQuestionIsAnsweredByThePager(t *testing.T) {
+	f := connect(t, start(t))
+	reply, out := f.run("print\ngreat?")
+	if got := kinds(out); len(got) != 1 { // the fake knows no cell of two lines: it prints nothing
+		t.Errorf("messages %v", got)
+	}
+	payload := field[[]wire.PagePayload](reply, "payload")
+	if len(payload) != 1 || payload[0].Source != "page" || !strings.Contains(fmt.Sprint(payload[0].Data["text/plain"]), "func great(x int) int") {
+		t.Errorf("payload %+v", payload)
+	}
+	reply, out = f.run("unknown?")
+	if got := field[string](reply, "ename"); got != "NotFound" || len(out) != 2 {
+		t.Errorf("an unknown name: %s %v", got, kinds(out))
+	}
+}
 
 func TestStartingOnce(t *testing.T) {
 	k := start(t)
