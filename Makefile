@@ -8,14 +8,14 @@ FOVEA  := build/fovea
 VENV   := build/jupyter
 OUT    ?= build/demo
 
-.PHONY: help all build setup demo lab test bench claims generate jupyter-env clean
+.PHONY: help all build setup demo lab test bench bench-kernel claims generate jupyter-env clean
 
 help:
 	@echo 'make demo      run the quick start notebook and write its page to $(OUT)'
 	@echo 'make test      every check, set-up included'
 	@echo 'make lab       open the quick start in JupyterLab (installs Jupyter privately when there is none)'
 	@echo 'make setup     build the command and install XLA, nothing else'
-	@echo 'make bench     measure a training step against plain GoMLX'
+	@echo 'make bench     measure a training step against plain GoMLX, and the kernel against GoNB'
 	@echo 'make claims    reproduce every recipe'"'"'s small claim (long)'
 	@echo 'make generate  write generated tables and imports again'
 	@echo 'make clean     remove build/'
@@ -44,8 +44,12 @@ lab: setup
 test:
 	@.ci/test
 
-bench: setup
+bench: setup jupyter-env
 	go run ./internal/bench -o build/bench.json
+
+# The kernel alone; ARGS='-cases fmt' and the like choose.
+bench-kernel: build jupyter-env
+	go run ./internal/bench -parts kernel -o build/bench-kernel.json $(ARGS)
 
 claims: setup
 	$(FOVEA) reproduce --all --scale small

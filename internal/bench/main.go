@@ -1,5 +1,6 @@
 // Bench measures what a training step costs through this project's layers, through the trainer of the recipes, and
-// through plain GoMLX, side by side in one process. `make bench` runs it.
+// through plain GoMLX, side by side in one process; and what cells cost in this project's kernel beside GoNB's. `make
+// bench` runs it.
 package main
 
 import (
@@ -10,97 +11,113 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"fovea/internal/atomicfile"
-	"fovea/internal/backend"
+	"fovea/internal/bench/kernels"
 )
 
 // A report is what the JSON file holds.
 type report struct {
-	Date    time.Time `json:"date"`
-	Backend string    `json:"backend"`
-	Go      string    `json:"go"`
-	CPUs    int       `json:"cpus"`
-	Batch   int       `json:"batch"`
-	Quick   bool      `json:"quick,omitempty"`
-	Steps   []result  `json:"training_step"`
+	Date    time.Time       `json:"date"`
+	Go      string          `json:"go"`
+	CPUs    int             `json:"cpus"`
+	Quick   bool            `json:"quick,omitempty"`
+	Network *networkReport  `json:"network,omitempty"`
+	Kernel  *kernels.Report `json:"kernel,omitempty"`
 }
 
-// A result is one way to train one variant. Times are milliseconds a step.
-type result struct {
-	Variant string  `json:"variant"`
-	Arm     string  `json:"arm"`
-	Median  float64 `json:"median_ms"`
-	Fastest float64 `json:"fastest_ms"`
-	Slowest float64 `json:"slowest_ms"`
-	// Ratio is the median over rounds of this arm's time divided by that of plain GoMLX in the same round, which
-	// is steadier than the ratio of the medians on a machine that others use too.
-	Ratio float64 `json:"ratio_to_plain"`
+// Parts of the benchmark.
+const (
+	networkPart = "network"
+	kernelPart  = "kernel"
+)
+
+type options struct {
+	out   string
+	parts []string
+	quick bool
+	batch int
+	cells kernels.Options
 }
 
 func main() {
-	out := flag.String("o", "", "write the measurements as JSON to this `file`")
-	quick := flag.Bool("quick", false, "few rounds: a look, not a measurement")
-	batch := flag.Int("batch", 64, "images a step")
+	var o options
+	flag.StringVar(&o.out, "o", "", "write the measurements as JSON to this `file`")
+	flag.BoolVar(&o.quick, "quick", false, "few rounds: a look, not a measurement")
+	parts := flag.String("parts", networkPart+","+kernelPart, "what to measure: network, kernel or both")
+	flag.IntVar(&o.batch, "batch", 64, "images a training step")
+	flag.IntVar(&o.cells.Rounds, "rounds", 20, "measurements of each cell")
+	flag.IntVar(&o.cells.Starts, "starts", 10, "measurements of a kernel's start")
+	flag.IntVar(&o.cells.Cells, "late", 300, "number of the late cell; Fovea goes on to twice that")
+	cases := flag.String("cases", "", "measure the cells whose names match this `expression`")
+	flag.StringVar(&o.cells.Fovea, "fovea", filepath.Join("build", "fovea"), "the command whose kernel is measured")
+	flag.StringVar(&o.cells.Python, "python", filepath.Join("build", "jupyter", "bin", "python"), "an interpreter that has jupyter_client")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *out, *batch, *quick); err != nil {
+	o.parts = strings.Split(*parts, ",")
+	o.cells.Log = os.Stderr
+	err := o.check(*cases)
+	if err == nil {
+		err = run(ctx, o)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out string, batch int, quick bool) error {
-	b, _, err := backend.New(ctx, backend.Options{Progress: os.Stderr})
-	if err != nil {
-		return err
-	}
-	rounds, perRound := 15, 6
-	if quick {
-		rounds, perRound = 3, 2
-	}
-	if b.Name() == "go" {
-		rounds, perRound = 3, 1 // each step takes seconds there
-	}
-	r := report{Date: time.Now().UTC().Truncate(time.Second), Backend: b.Name(), Go: runtime.Version(), CPUs: runtime.NumCPU(), Batch: batch, Quick: quick}
-	for _, v := range variants {
-		results, err := measure(ctx, b, v, batch, rounds, perRound)
-		if err != nil {
-			return fmt.Errorf("%s: %w", v.name, err)
+// check looks at what was asked for before anything is measured.
+func (o *options) check(cases string) (err error) {
+	for _, part := range o.parts {
+		if part != networkPart && part != kernelPart {
+			return fmt.Errorf("-parts %s: there are %s and %s", part, networkPart, kernelPart)
 		}
-		r.Steps = append(r.Steps, results...)
 	}
-	r.print()
-	if out == "" {
+	if o.quick {
+		o.cells.Rounds, o.cells.Starts, o.cells.Cells = 3, 2, 20
+	}
+	if o.cells.Rounds < 1 || o.cells.Starts < 1 {
+		return fmt.Errorf("-rounds %d -starts %d: both are at least 1", o.cells.Rounds, o.cells.Starts)
+	}
+	if least := o.cells.Rounds + 3; o.cells.Cells < least {
+		return fmt.Errorf("-late %d: with %d rounds it is at least %d", o.cells.Cells, o.cells.Rounds, least)
+	}
+	o.cells.Match, err = regexp.Compile(cases)
+	return err
+}
+
+func run(ctx context.Context, o options) (err error) {
+	r := report{Date: time.Now().UTC().Truncate(time.Second), Go: runtime.Version(), CPUs: runtime.NumCPU(), Quick: o.quick}
+	if slices.Contains(o.parts, networkPart) {
+		if r.Network, err = measureNetworks(ctx, o.batch, o.quick); err != nil {
+			return err
+		}
+		r.Network.print()
+	}
+	if slices.Contains(o.parts, kernelPart) {
+		if r.Kernel, err = kernels.Run(ctx, o.cells); err != nil {
+			return err
+		}
+		fmt.Println()
+		if err := r.Kernel.Print(os.Stdout); err != nil {
+			return err
+		}
+	}
+	if o.out == "" {
 		return nil
 	}
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(o.out), 0o755); err != nil {
 		return err
 	}
-	return atomicfile.WriteBytes(out, append(data, '\n'))
-}
-
-func (r report) print() {
-	fmt.Printf("one training step, 32×32×3, batch %d, Adam, %s, %d CPUs\n", r.Batch, r.Backend, r.CPUs)
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "network\tthrough\tmedian ms\tfastest\tslowest\tto plain\t")
-	for _, s := range r.Steps {
-		fmt.Fprintf(w, "%s\t%s\t%.1f\t%.1f\t%.1f\t%.3f\t\n", s.Variant, s.Arm, s.Median, s.Fastest, s.Slowest, s.Ratio)
-	}
-	w.Flush()
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+	return atomicfile.WriteBytes(o.out, append(data, '\n'))
 }
