@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,6 +78,15 @@ func (e *Engine) Session() Session { return e.session }
 
 // Names lists the live names.
 func (e *Engine) Names() []session.Name { return e.session.Names() }
+
+// Comm hands a message from the page to the cells' comms, at any time.
+func (e *Engine) Comm(m display.Message) error {
+	cells, ok := e.session.(interface{ Comm(display.Message) error })
+	if !ok {
+		return errors.New("this session has no comms")
+	}
+	return cells.Comm(m)
+}
 
 // Restart ends the worker with all its values and starts a new one. The folder and the environment stay.
 func (e *Engine) Restart(ctx context.Context) error {

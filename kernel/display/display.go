@@ -65,6 +65,13 @@ func Update(id string, v any) {
 // The kernel calls it; other code has no need to.
 func BeginCell() { shown.begin() }
 
+// Cells counts the cells that have begun in this process.
+func Cells() int {
+	shown.mu.Lock()
+	defer shown.mu.Unlock()
+	return shown.cells
+}
+
 // Clear removes what the running cell has shown so far. With wait, the old outputs stay until the next one arrives.
 // Outside a Fovea notebook it does nothing.
 func Clear(wait bool) {

@@ -2,9 +2,11 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 
+	"fovea/kernel/display"
 	"fovea/kernel/wire"
 )
 
@@ -19,6 +21,7 @@ type Comm struct {
 	Closed   func(data json.RawMessage)
 
 	server *Server
+	inCell bool // its other end is a cell's: messages go to the engine
 }
 
 // comms holds the open ones.
@@ -96,12 +99,18 @@ func (c *comms) get(id string, parent *request) *Comm {
 // asks, so that the page does not wait.
 func (c *comms) open(r *request, body *wire.CommOpen) {
 	target := c.server.options.Targets[body.Target]
+	comm := &Comm{ID: body.ID, Target: body.Target, server: c.server, inCell: target == nil}
 	if target == nil {
+		// A cell may know the target; the engine answers when none does.
+		c.add(comm, r)
+		if c.toCell(r, display.KindCommOpen, body.ID, display.CommMessage{Target: body.Target, Data: body.Data}) == nil {
+			return
+		}
+		c.remove(body.ID)
 		c.server.log(fmt.Sprintf("comm_open: there is no target %.100q", body.Target))
 		c.server.publish("comm_close", r, wire.CommMessage{ID: body.ID, Data: json.RawMessage(`{}`)})
 		return
 	}
-	comm := &Comm{ID: body.ID, Target: body.Target, server: c.server}
 	c.add(comm, r)
 	target(comm, body.Data, r.Buffers)
 }
@@ -112,6 +121,13 @@ func (c *comms) message(r *request, body *wire.CommMessage) {
 	switch {
 	case comm == nil:
 		c.server.log(fmt.Sprintf("%s: there is no comm %.100q", r.Header.Type, body.ID))
+	case comm.inCell:
+		if r.Header.Type == "comm_close" {
+			c.remove(body.ID)
+		}
+		if err := c.toCell(r, r.Header.Type, body.ID, display.CommMessage{Data: body.Data}); err != nil {
+			c.server.log(fmt.Sprintf("%s: %v", r.Header.Type, err))
+		}
 	case r.Header.Type == "comm_close":
 		c.remove(body.ID)
 		if comm.Closed != nil {
@@ -120,6 +136,64 @@ func (c *comms) message(r *request, body *wire.CommMessage) {
 	case comm.Received != nil:
 		comm.Received(body.Data, r.Buffers)
 	}
+}
+
+// A Commer is an engine whose cells can have comms. What they send arrives at the Output of a cell, or at the background.
+type Commer interface{ Comm(m display.Message) error }
+
+var errNoComms = errors.New("the cells have no comms")
+
+// toCell hands a message from the page to the cells.
+func (c *comms) toCell(r *request, kind, id string, m display.CommMessage) error {
+	engine, ok := c.server.engine.now().(Commer)
+	if !ok {
+		return errNoComms
+	}
+	m.Buffers = r.Buffers
+	return engine.Comm(display.Message{Kind: kind, ID: id, Comm: &m})
+}
+
+// fromCell publishes what a cell sends. parent is the request whose cell runs; nil: none does.
+func (c *comms) fromCell(m display.Message, parent *request) {
+	var content any = wire.CommMessage{ID: m.ID, Data: m.Comm.Data}
+	switch m.Kind {
+	case display.KindCommOpen:
+		c.add(&Comm{ID: m.ID, Target: m.Comm.Target, server: c.server, inCell: true}, parent)
+		content = wire.CommOpen{ID: m.ID, Target: m.Comm.Target, Data: m.Comm.Data}
+	case display.KindCommClose:
+		c.remove(m.ID)
+	}
+	if parent == nil {
+		parent = c.last()
+	}
+	var metadata any
+	if len(m.Comm.Metadata) > 0 {
+		metadata = m.Comm.Metadata
+	}
+	c.server.publishWith(metadata, m.Kind, parent, content, m.Comm.Buffers)
+}
+
+// publishWith is publish for a message with metadata, which widgets read.
+func (s *Server) publishWith(metadata any, msgType string, parent *request, content any, buffers [][]byte) {
+	if metadata == nil {
+		s.publish(msgType, parent, content, buffers...)
+		return
+	}
+	var asked *wire.Message
+	if parent != nil {
+		asked = parent.Message
+	}
+	m, err := s.codec.New(msgType, asked, content)
+	if err == nil {
+		err = m.SetMetadata(metadata)
+	}
+	if err != nil {
+		s.log(fmt.Sprintf("iopub: dropped %s: %v", msgType, err))
+		return
+	}
+	m.Route = [][]byte{[]byte("kernel." + s.codec.Session() + "." + msgType)}
+	m.Buffers = buffers
+	s.iopub.Publish(s.codec.Encode(m))
 }
 
 // info lists the open comms of a target, or all.

@@ -85,6 +85,11 @@ func (o *output) flush() {
 func (o *output) Display(m display.Message) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if m.Comm != nil { // whatever becomes of the cell's output: the page must know the comm
+		o.flush()
+		o.server.comms.fromCell(m, o.parent)
+		return
+	}
 	if o.closed || o.silent {
 		return
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fovea/kernel/display"
+	"fovea/kernel/gonb"
 	"fovea/kernel/worker/message"
 )
 
@@ -32,8 +33,8 @@ type process struct {
 
 var errDied = errors.New("the worker ended")
 
-// startProcess starts a worker program and waits until it answers.
-func startProcess(ctx context.Context, program, dir string, env []string) (*process, error) {
+// startProcess starts a worker program and waits until it answers. pipes is a folder for gonbui's, which the worker makes.
+func startProcess(ctx context.Context, program, dir string, env []string, pipes string) (*process, error) {
 	p := &process{exited: make(chan struct{})}
 	var parent, child [7]int // by the child's descriptor; the parent keeps the other end
 	var open []int
@@ -60,7 +61,7 @@ func startProcess(ctx context.Context, program, dir string, env []string) (*proc
 
 	p.cmd = exec.Command(program)
 	p.cmd.Dir = dir
-	p.cmd.Env = workerEnv(env)
+	p.cmd.Env = append(workerEnv(env), gonb.Env(pipes)...)
 	var files []*os.File
 	for fd := 1; fd <= message.DisplayAckFD; fd++ {
 		files = append(files, os.NewFile(uintptr(child[fd]), "worker"))
@@ -152,6 +153,9 @@ func (p *process) call(ctx context.Context, r message.Request, grace time.Durati
 				})
 				continue
 			}
+			// The signal may have ended a program for which the cell waited, and the cell, before the worker took note of
+			// the interrupt.
+			response.Stopped = response.Stopped || done == nil
 			return response, nil
 		case <-done:
 			done = nil

@@ -36,6 +36,8 @@ type pump struct {
 	answers  source
 	ack      int
 	finished chan struct{}
+
+	comms map[string]bool // the open ones; guarded by mu
 }
 
 const (
@@ -122,6 +124,7 @@ func (p *pump) run() {
 			p.respond()
 		}
 		if p.answers.closed {
+			p.closeComms()
 			return // the worker is gone; what it started may still hold the streams
 		}
 		p.flushOld()
@@ -186,6 +189,10 @@ func (p *pump) forwardFrames() (any bool) {
 		any = true
 		p.flush(false)
 		unmarkBundle(m.Bundle)
+		if m.Comm != nil {
+			m.Comm.Data = json.RawMessage(front.Unmark(string(m.Comm.Data)))
+			p.noteComm(m)
+		}
 		p.emit(func(o Output) { o.Display(m) }, 1<<10)
 		unix.Write(p.ack, []byte{1}) // a worker that has gone needs no answer
 	}

@@ -23,6 +23,7 @@ import (
 // A Session is a worker process that holds values, and what is known of their names and types.
 type Session struct {
 	options    Options
+	workers    int          // how many were started
 	removeWork func() error // removes the folder of this session's files
 	tools      *host.Toolchain
 	turn       chan struct{} // holds one token: whoever has it works on what follows
@@ -205,7 +206,9 @@ func (s *Session) logf(format string, args ...any) {
 
 // start starts the worker with the libraries that came later.
 func (s *Session) start(ctx context.Context) error {
-	p, err := startProcess(ctx, s.host.Worker, s.options.Dir, s.options.Env)
+	s.workers++
+	pipes := filepath.Join(s.work, fmt.Sprintf("gonb-%d", s.workers)) // each worker has its own
+	p, err := startProcess(ctx, s.host.Worker, s.options.Dir, s.options.Env, pipes)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,9 @@ func (s *Session) Evaluate(ctx context.Context, expression string) (display.Bund
 	return display.Bundle{}, errPlatform
 }
 
+// Comm is for supported platforms.
+func (s *Session) Comm(m display.Message) error { return errPlatform }
+
 // Restart is for supported platforms.
 func (s *Session) Restart(ctx context.Context) error { return errPlatform }
 

@@ -4,6 +4,7 @@ package worker
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"fovea/kernel/display"
+	"fovea/kernel/gonb"
 	"fovea/kernel/worker/message"
 	"fovea/kernel/worker/rt"
 )
@@ -42,6 +45,9 @@ func Main(loader Loader) {
 
 	w := &worker{loader: loader, responses: json.NewEncoder(out)}
 	if err := rt.OpenInput(func(a message.Ask) { w.write(message.Response{Ask: &a}) }); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	if err := gonb.Serve(gonb.Hooks{Ask: rt.NextQuestion}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	// Libraries that listen for SIGINT themselves get it too. Without a listener it would end the process.
@@ -77,6 +83,14 @@ func Main(loader Loader) {
 		}
 		if request.Op == message.Reply {
 			rt.Answer(*request.Answer)
+			continue
+		}
+		if request.Op == message.Comm {
+			if m, err := display.ReadMessage(bytes.NewReader(request.Frame)); err != nil {
+				fmt.Fprintln(os.Stderr, "a message from the page is broken:", err)
+			} else {
+				display.DeliverComm(m)
+			}
 			continue
 		}
 		j := &job{request: request}

@@ -26,6 +26,7 @@ var input = struct {
 	last    int
 	open    map[int]chan message.Answer
 	pipe    *stdinPipe
+	prompts []prompt     // of the next lines
 	retired []*stdinPipe // kept from the collector, which would close them: readers that were left behind wait on
 }{open: map[int]chan message.Answer{}}
 
@@ -52,6 +53,28 @@ func OpenInput(send func(message.Ask)) error {
 	asking <- struct{}{}
 	display.HandleInput(func(prompt string, password bool) (string, error) { return askCell(prompt, password) })
 	return newStdin()
+}
+
+type prompt struct {
+	text     string
+	password bool
+}
+
+// NextQuestion makes the next line of standard input be asked for with a prompt.
+func NextQuestion(text string, password bool) {
+	input.Lock()
+	defer input.Unlock()
+	input.prompts = append(input.prompts, prompt{text, password})
+}
+
+// nextPrompt takes the prompt of the next line, if there is one.
+func nextPrompt() (p prompt) {
+	input.Lock()
+	defer input.Unlock()
+	if len(input.prompts) > 0 {
+		p, input.prompts = input.prompts[0], input.prompts[1:]
+	}
+	return p
 }
 
 // newStdin replaces os.Stdin. The caller holds input.
@@ -110,6 +133,13 @@ func (p *stdinPipe) starving() bool {
 	return atomic.LoadUint64(p.lock)&readLocked != 0 && pending(p.fd) == 0
 }
 
+// forgetPrompts drops questions that no cell has read the answers of.
+func forgetPrompts() {
+	input.Lock()
+	defer input.Unlock()
+	input.prompts = nil
+}
+
 // drain drops what earlier cells have left unread: the rest of a line that fmt.Scan took a word of is not the answer to
 // the next cell's question.
 func (p *stdinPipe) drain() {
@@ -163,7 +193,8 @@ func (r *Run) watchInput() {
 		}
 		looks = 0
 		r.reads.Store(true)
-		answer, ok := r.ask("", false)
+		q := nextPrompt()
+		answer, ok := r.ask(q.text, q.password)
 		if !ok {
 			r.abandonStdin()
 			return

@@ -23,7 +23,7 @@ var entries = struct {
 }{m: map[int]func(){}}
 
 // Register is called by the init function of each cell package. keep refers to all that later cells may use, so that
-// the linker does not drop it; it is never called.
+// the linker does not drop it, and lists it when it is called.
 func Register(id int, run, keep func()) {
 	entries.Lock()
 	defer entries.Unlock()
@@ -63,6 +63,7 @@ func Start(cell int, entry func()) *Run {
 	r := &Run{cell: cell, stop: make(chan struct{}), Done: make(chan struct{})}
 	if p := currentStdin(); p != nil {
 		p.drain()
+		forgetPrompts()
 	}
 	go r.watchInput()
 	go func() {
