@@ -52,6 +52,9 @@ func (c *collector) Stream(name, text string) {
 func (c *collector) Display(m display.Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if m.Comm != nil {
+		return // there is no page
+	}
 	switch m.Kind {
 	case display.KindClear:
 		c.clear = true
