@@ -77,7 +77,11 @@ func Convolution(x, kernel *graph.Node, o ConvOptions) *graph.Node {
 	strides := perAxis(layer, "stride", o.Stride, o.Strides, 1, n)
 	dilations := perAxis(layer, "dilation", o.Dilation, nil, 1, n)
 	pads := o.Pad.or(Same).resolve(layer, dims[1:n+1], sizes, strides, dilations)
-	if groups > 1 && groups == channels {
+	taps := 1
+	for _, size := range sizes {
+		taps *= size
+	}
+	if groups > 1 && groups == channels && taps <= 9 { // see BenchmarkDepthwise
 		return depthwise(x, kernel, strides, dilations, pads)
 	}
 

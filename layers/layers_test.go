@@ -46,6 +46,8 @@ func TestConv(t *testing.T) {
 			Input: []int{2, 5, 4, 3}, Output: []int{2, 3, 2, 3}, Parameters: 9*3 + 3},
 		layertest.Case{Name: "depthwise with multiplier", Layer: conv(layers.ConvOptions{Filters: 6, Groups: 3, Dilation: 2}),
 			Input: []int{2, 5, 4, 3}, Output: []int{2, 5, 4, 6}, Parameters: 9*6 + 6},
+		layertest.Case{Name: "depthwise 4×4 with multiplier", Layer: conv(layers.ConvOptions{Filters: 4, Groups: 2, Size: 4, Stride: 2}),
+			Input: []int{2, 6, 5, 2}, Output: []int{2, 3, 2, 4}, Parameters: 16*4 + 4},
 		layertest.Case{Name: "one axis", Layer: conv(layers.ConvOptions{Filters: 2, Size: 5}),
 			Input: []int{2, 8, 3}, Output: []int{2, 8, 2}, Parameters: 5*3*2 + 2},
 		layertest.Case{Name: "three axes", Layer: conv(layers.ConvOptions{Filters: 2, Size: 2, Stride: 2, Pad: layers.Valid}),
