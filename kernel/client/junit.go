@@ -130,7 +130,7 @@ func (s Suite) junit() junitSuite {
 			continue
 		}
 		n++
-		title := oneLine(s.Notebook.title(i), 120)
+		title := oneLine(s.Notebook.Title(i), 120)
 		report, ran := reports[i]
 		if !ran {
 			why := "not run: the notebook ended before"

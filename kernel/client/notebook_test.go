@@ -103,7 +103,7 @@ func TestSection(t *testing.T) {
 	var titles []string
 	for i, c := range nb.Cells {
 		if c.Type == "code" {
-			titles = append(titles, nb.title(i))
+			titles = append(titles, nb.Title(i))
 		}
 	}
 	want := []string{"A tour of what a page can show · Settings", "Streams · for i := range epochs {", "Streams · display.Show(figure)", "neverRun()", ""}

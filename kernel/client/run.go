@@ -142,7 +142,7 @@ func Run(ctx context.Context, nb *Notebook, engine Engine, o Options) (report Re
 			report.Skipped = len(run) - n
 			return report, fmt.Errorf("%s: interrupted: %w", nb.Path, err)
 		}
-		cell := runCell(ctx, nb.Cells[index], CellReport{Number: n + 1, Index: index, Title: nb.title(index)}, len(run), engine, shown, o)
+		cell := runCell(ctx, nb.Cells[index], CellReport{Number: n + 1, Index: index, Title: nb.Title(index)}, len(run), engine, shown, o)
 		report.Cells = append(report.Cells, cell)
 		if cell.Err != nil && ctx.Err() != nil {
 			report.Skipped = len(run) - n - 1
@@ -204,8 +204,8 @@ func runCell(ctx context.Context, cell *Cell, c CellReport, of int, engine Engin
 	return c
 }
 
-// title names a cell in lists: by its section, when it is the first there, and by its own words.
-func (nb *Notebook) title(index int) string {
+// Title names the cell at an index in lists: by its section, when it is the first there, and by its own words.
+func (nb *Notebook) Title(index int) string {
 	title := nb.Cells[index].Title()
 	if section := nb.section(index); section != "" {
 		return section + " · " + title

@@ -1,0 +1,422 @@
+package front
+
+import (
+	"fmt"
+	"go/ast"
+	"go/scanner"
+	"go/token"
+	"go/types"
+	"maps"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// displayPath is the package that shows the value of a cell's last expression.
+const displayPath = "fovea/kernel/display"
+
+// A plainFile is the text of one cell in the making.
+type plainFile struct {
+	*Plain
+	*lowering
+	source  string
+	result  PlainFile
+	version map[string]bool       // names that have a new meaning from here on
+	carried map[string]*migration // variables that get a new type
+	fresh   []types.Object        // what the package gets from this cell
+	imports map[string]string     // path to the mark that stands for its name
+	own     map[string]string     // path to the name that the cell calls it by
+	dotted  map[string]bool       // paths whose name the cell does not write itself, somewhere in a function
+	blank   []string              // paths that are imported for their effect
+	edits   []edit
+	printer *typePrinter
+	before  map[[2]int]string // comments before a chunk, by its place
+	after   map[[2]int]string // a comment behind it on the same line
+	tail    string            // comments at the end
+}
+
+// Names of packages are settled when all names of the program are known: until then a mark stands for each.
+func (f *plainFile) packageName(p *types.Package) string { return f.mark(p.Path(), p.Name()) }
+
+func (f *plainFile) mark(path, name string) string {
+	m, ok := f.imports[path]
+	if !ok {
+		m = fmt.Sprintf("%sp%d_", ownMark, len(f.imports))
+		f.imports[path] = m
+		if f.own == nil {
+			f.own = map[string]string{}
+		}
+		f.own[path] = name
+	}
+	return m
+}
+
+// findComments finds what stands between the chunks, and blank imports.
+func (f *plainFile) findComments() error {
+	all, _, err := split(f.source, 0, f.result.Number)
+	if err != nil {
+		return err
+	}
+	f.before, f.after = map[[2]int]string{}, map[[2]int]string{}
+	starts := []int{0}
+	for i, r := range f.source {
+		if r == '\n' {
+			starts = append(starts, i+1)
+		}
+	}
+	end := 0
+	var last *chunk
+	for _, c := range all {
+		start := starts[c.line-1] + c.column - 1
+		same, before := comments(f.source[end:start], last != nil)
+		f.placeComments(last, same)
+		if c.kind == isImport {
+			f.result.Head += before
+			if file, _, err := c.parse(); err == nil {
+				for _, spec := range file.Imports {
+					if spec.Name != nil && spec.Name.Name == "_" {
+						path, _ := strconv.Unquote(spec.Path.Value)
+						f.blank = append(f.blank, path)
+					}
+				}
+			}
+		} else {
+			f.before[[2]int{c.line, c.column}] = before
+		}
+		end, last = start+len(c.text), c
+	}
+	same, tail := comments(f.source[end:], last != nil)
+	f.placeComments(last, same)
+	f.tail = tail
+	return nil
+}
+
+func (f *plainFile) placeComments(c *chunk, same string) {
+	if c != nil && c.kind != isImport {
+		f.after[[2]int{c.line, c.column}] = same
+	}
+}
+
+// comments lists those between two chunks: same is on the line on which the first one ends, if there is a first one.
+// Empty lines are kept.
+func comments(gap string, first bool) (same, other string) {
+	file := token.NewFileSet().AddFile("", -1, len(gap))
+	var s scanner.Scanner
+	s.Init(file, []byte(gap), nil, scanner.ScanComments)
+	end := 0
+	var b strings.Builder
+	for {
+		pos, tok, text := s.Scan()
+		if tok == token.EOF {
+			break
+		}
+		if tok != token.COMMENT {
+			continue
+		}
+		at := file.Offset(pos)
+		switch lines := strings.Count(gap[end:at], "\n"); {
+		case first && lines == 0 && end == 0 && !strings.Contains(text, "\n"):
+			same = text
+		case lines > 1 && end > 0:
+			b.WriteString("\n" + text + "\n")
+		default:
+			b.WriteString(text + "\n")
+		}
+		end = at + len(text)
+	}
+	other = b.String()
+	if other != "" && strings.Count(gap[end:], "\n") > 1 {
+		other += "\n"
+	}
+	return same, other
+}
+
+// write makes the declarations and the body.
+func (f *plainFile) write() {
+	f.collectEdits()
+	var storage, declarations, body strings.Builder
+	for _, o := range f.fresh {
+		if v, ok := o.(*types.Var); ok {
+			fmt.Fprintf(&storage, "var %s %s\n", f.names[o], f.printer.str(v.Type()))
+		}
+	}
+	f.carryOver(&declarations, &body)
+	for _, c := range f.body {
+		if c.kind == isFunc && slices.Contains(c.names, "init") {
+			fmt.Fprintf(&body, "%s()\n", f.names[f.pkg.Scope().Lookup("init")])
+		}
+	}
+	said := map[*chunk]bool{}
+	for i, p := range f.file.pieces {
+		if f.kept(p.chunk) {
+			continue
+		}
+		place := [2]int{p.chunk.line, p.chunk.column}
+		text, to := "", &body
+		switch p.role {
+		case declaration:
+			text, to = f.plainText(p.start, p.end), &declarations
+		case variable:
+			text = f.variableValues(p)
+			if text == "" {
+				to = &declarations // it is only declared; what is said of it goes there
+			}
+		case assignment:
+			var left []string
+			for _, n := range p.names {
+				left = append(left, f.variableName(n))
+			}
+			text = strings.Join(left, ", ") + " = " + f.plainText(p.start, p.end)
+		case statement:
+			text = f.plainText(p.start, p.end)
+		case value:
+			text = f.showValue(p)
+		}
+		ofCell := p.chunk.number == f.result.Number && !slices.Contains(f.pulled, p.chunk)
+		if ofCell && !said[p.chunk] {
+			to.WriteString(f.before[place])
+		}
+		said[p.chunk] = true
+		to.WriteString(text)
+		if last := i+1 == len(f.file.pieces) || f.file.pieces[i+1].chunk != p.chunk; ofCell && last && f.after[place] != "" {
+			to.WriteString(" " + f.after[place])
+		}
+		if text != "" || ofCell {
+			to.WriteString("\n")
+		}
+		if p.role == declaration {
+			to.WriteString("\n")
+		}
+	}
+	body.WriteString(f.tail)
+	f.result.Declarations = storage.String() + "\n" + declarations.String()
+	f.result.Body = body.String()
+}
+
+// variableName is a variable of this cell by its name in the program.
+func (f *plainFile) variableName(name string) string {
+	if name == "_" {
+		return name
+	}
+	return f.names[f.pkg.Scope().Lookup(name)]
+}
+
+// variableValues assigns what a var declaration says. Without values there is nothing to do for a new variable.
+func (f *plainFile) variableValues(p *piece) string {
+	var lines []string
+	ast.Inspect(f.file.ast, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || f.file.offset(spec.Pos()) < p.start || f.file.offset(spec.End()) > p.end {
+			return true
+		}
+		var left []string
+		for _, id := range spec.Names {
+			left = append(left, f.variableName(id.Name))
+		}
+		if len(spec.Values) > 0 {
+			first, last := spec.Values[0], spec.Values[len(spec.Values)-1]
+			text := f.plainText(f.file.offset(first.Pos()), f.file.offset(last.End()))
+			if spec.Type != nil && !slices.ContainsFunc(left, func(n string) bool { return n != "_" }) {
+				// var _ T = v says that v is a T.
+				text = fmt.Sprintf("%s(%s)", f.printer.str(f.info.Types[spec.Type].Type), text)
+			}
+			lines = append(lines, strings.Join(left, ", ")+" = "+text)
+			return false
+		}
+		for i, id := range spec.Names {
+			if id.Name != "_" && f.reuse[id.Name] != nil {
+				lines = append(lines, fmt.Sprintf("%s = *new(%s)", left[i], f.printer.str(f.info.Defs[id].Type())))
+			}
+		}
+		return false
+	})
+	return strings.Join(lines, "\n")
+}
+
+// showValue shows the last expression where the kernel would.
+func (f *plainFile) showValue(p *piece) string {
+	text := f.plainText(p.start, p.end)
+	r := &rewriter{lowering: f.lowering}
+	e := r.lastExpr(p)
+	tv := f.info.Types[e]
+	call, isCall := ast.Unparen(e).(*ast.CallExpr)
+	if isCall {
+		if fun := f.info.Types[call.Fun]; fun.IsType() || fun.IsBuiltin() {
+			isCall = false
+		}
+	}
+	results, _ := tv.Type.(*types.Tuple)
+	show := f.mark(displayPath, "display") + ".Show"
+	switch {
+	case tv.IsVoid(), f.quiet && isCall:
+		return text
+	case f.quiet:
+		return "_ = " + text
+	case r.forEffect(call, isCall, tv) && results == nil:
+		return fmt.Sprintf("if err := %s; err != nil {\n%s(err)\n}", text, show)
+	case r.forEffect(call, isCall, tv):
+		return text // fmt.Println and its like: a program does not look at their errors
+	default:
+		return fmt.Sprintf("%s(%s)", show, text)
+	}
+}
+
+// carryOver gives variables of a type with a new version their values.
+func (f *plainFile) carryOver(declarations, body *strings.Builder) {
+	m := &mover{rewriter: &rewriter{lowering: f.lowering, printer: f.printer}, names: map[typePair]string{}, changed: map[string]string{}}
+	for _, n := range slices.Sorted(maps.Keys(f.carried)) {
+		s := f.carried[n].symbol
+		v, ok := f.pkg.Scope().Lookup(n).(*types.Var)
+		if !ok || f.reuse[n] != nil {
+			continue
+		}
+		from, to := f.names[s.object], f.names[v]
+		switch {
+		case types.ConvertibleTo(s.object.Type(), v.Type()):
+			fmt.Fprintf(body, "%s = %s(%s)\n", to, parenthesised(f.printer.str(v.Type())), from)
+		case sameLayout(s.object.Type(), v.Type(), map[typePair]bool{}):
+			fmt.Fprintf(body, "%s = *(*%s)(%s.Pointer(&%s))\n", to, f.printer.str(v.Type()), f.packageName(types.Unsafe), from)
+		default:
+			m.copyOver(to, from, s.object.Type(), v.Type())
+		}
+	}
+	if len(m.names) == 0 {
+		return
+	}
+	var d, b strings.Builder
+	m.finish(&d, &b)
+	// The mover writes for the kernel's marked names.
+	plain := strings.NewReplacer(moveName, f.Unused(fmt.Sprintf("move%d_", f.result.Number)), seenName, f.Unused(fmt.Sprintf("moved%d", f.result.Number)),
+		unsafeID, f.packageName(types.Unsafe), userMark, "")
+	declarations.WriteString(plain.Replace(d.String()) + "\n")
+	body.WriteString(plain.Replace(b.String()))
+}
+
+func parenthesised(t string) string {
+	if strings.HasPrefix(t, "*") || strings.HasPrefix(t, "<-") || strings.HasPrefix(t, "func") || strings.HasPrefix(t, "chan") {
+		return "(" + t + ")"
+	}
+	return t
+}
+
+// collectEdits finds the identifiers that are called otherwise in the program.
+func (f *plainFile) collectEdits() {
+	selected := map[*ast.Ident]bool{}
+	ast.Inspect(f.file.ast, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok {
+			selected[s.Sel] = true
+		}
+		return true
+	})
+	rename := func(id *ast.Ident, o types.Object) {
+		if o == nil || id.Name == "_" || f.file.pieceAt(f.file.offset(id.Pos())) == nil {
+			return
+		}
+		if text := f.callIt(id, o, selected[id]); text != id.Name {
+			f.edits = append(f.edits, edit{f.file.offset(id.Pos()), f.file.offset(id.End()), text})
+		}
+	}
+	for id, o := range f.info.Uses {
+		rename(id, o)
+	}
+	for id, o := range f.info.Defs {
+		if v, ok := o.(*types.Var); !ok || !v.Embedded() { // the name of its type is a use
+			rename(id, o)
+		}
+	}
+	sort.Slice(f.edits, func(i, j int) bool { return f.edits[i].start < f.edits[j].start })
+}
+
+// callIt is what an identifier becomes.
+func (f *plainFile) callIt(id *ast.Ident, o types.Object, selected bool) string {
+	if p, ok := o.(*types.PkgName); ok {
+		name := id.Name
+		if strings.HasPrefix(name, oldMark) {
+			name = strings.TrimPrefix(name, oldMark)
+		}
+		delete(f.dotted, p.Imported().Path())
+		return f.mark(p.Imported().Path(), name)
+	}
+	if y := f.oldSymbols[o]; y != nil {
+		return f.names[y.object]
+	}
+	if !isCell(o.Pkg()) {
+		if what, ok := standIn(o); ok && what != rtName+".Sleep" {
+			f.result.Ends = strings.TrimPrefix(o.Pkg().Name()+"."+o.Name(), "/")
+		}
+		if o.Pkg() != nil && !selected && o.Parent() == o.Pkg().Scope() { // dot import
+			if f.imports[o.Pkg().Path()] == "" {
+				f.dotted[o.Pkg().Path()] = true
+			}
+			return f.packageName(o.Pkg()) + "." + id.Name
+		}
+		return id.Name
+	}
+	if v, ok := o.(*types.Var); ok && v.Embedded() { // its name is that of its type
+		t := v.Type()
+		if p, ok := t.(*types.Pointer); ok {
+			t = p.Elem()
+		}
+		if named, ok := t.(*types.Named); ok && f.names[named.Obj()] != "" {
+			return f.names[named.Obj()]
+		}
+		return id.Name
+	}
+	if name := f.names[o]; name != "" {
+		return name
+	}
+	return id.Name
+}
+
+var directives = regexp.MustCompile(`/\*line In\[\d+\]:\d+:\d+\*/`)
+
+// plainText is a part of the check file with the program's names.
+func (f *plainFile) plainText(start, end int) string {
+	var b strings.Builder
+	last := start
+	i := sort.Search(len(f.edits), func(i int) bool { return f.edits[i].start >= start })
+	for ; i < len(f.edits) && f.edits[i].start < end; i++ {
+		e := f.edits[i]
+		b.WriteString(f.file.source[last:e.start])
+		b.WriteString(e.text)
+		last = e.end
+	}
+	b.WriteString(f.file.source[last:end])
+	return strings.TrimSpace(directives.ReplaceAllString(b.String(), ""))
+}
+
+// finish settles the names of packages: a name of the program, and a word of the notebook, stay what they are.
+func (f *plainFile) finish() PlainFile {
+	r := f.result
+	taken := map[string]bool{}
+	var replace []string
+	r.Imports, r.Paths = nil, nil
+	for _, path := range slices.Sorted(maps.Keys(f.imports)) {
+		mark, own := f.imports[path], f.own[path]
+		if !strings.Contains(r.Declarations+r.Body, mark) {
+			continue // it was only looked at
+		}
+		name := own
+		for i := 0; f.used[name] || taken[name] || (name != own || f.dotted[path]) && f.words[name]; i++ {
+			name = own + "pkg"
+			if i > 0 {
+				name += strconv.Itoa(i + 1)
+			}
+		}
+		taken[name] = true
+		replace = append(replace, mark, name)
+		spec := strconv.Quote(path)
+		if real, ok := f.state.packages.Name(path); path != "unsafe" && (!ok || real != name) {
+			spec = name + " " + spec
+		}
+		r.Imports, r.Paths = append(r.Imports, spec), append(r.Paths, path)
+	}
+	for _, path := range f.blank {
+		r.Imports, r.Paths = append(r.Imports, "_ "+strconv.Quote(path)), append(r.Paths, path)
+	}
+	names := strings.NewReplacer(replace...)
+	r.Declarations, r.Body = names.Replace(r.Declarations), names.Replace(r.Body)
+	return r
+}
