@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"fovea/kernel/session/front"
 	"fovea/kernel/session/host"
@@ -63,20 +64,32 @@ func excerpt(source string, line, column int) []string {
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}
-	out := []string{"    " + text}
+	out := []string{"    " + expandTabs(text)}
 	if column < 1 || column > len(text)+1 {
 		return out
 	}
-	// Tabs stay tabs, so that the caret stands right whatever their width.
-	var pad strings.Builder
-	for _, r := range text[:column-1] {
-		if r == '\t' {
-			pad.WriteByte('\t')
-		} else {
-			pad.WriteByte(' ')
+	before := utf8.RuneCountInString(expandTabs(text[:column-1]))
+	return append(out, "    "+strings.Repeat(" ", before)+"^")
+}
+
+// tabWidth is that of the excerpts. A frontend's own is 8, which pushes a line far from what is said about it.
+const tabWidth = 4
+
+// expandTabs replaces tabs by the spaces that they stand for.
+func expandTabs(text string) string {
+	var out strings.Builder
+	column := 0
+	for _, r := range text {
+		if r != '\t' {
+			out.WriteRune(r)
+			column++
+			continue
 		}
+		n := tabWidth - column%tabWidth
+		out.WriteString(strings.Repeat(" ", n))
+		column += n
 	}
-	return append(out, "    "+pad.String()+"^")
+	return out.String()
 }
 
 func (s *Session) panicError(r message.Response) *CellError {

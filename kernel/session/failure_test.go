@@ -60,11 +60,11 @@ func TestGoroutinePanics(t *testing.T) {
 	r := &runner{T: t, s: openTest(t, Options{})}
 	r.ok("keep := 42\ndone := make(chan bool)")
 	out := r.ok("go func() {\n\tdefer close(done)\n\tpanic(\"in goroutine\")\n}()\n<-done\ntime.Sleep(20*time.Millisecond)")
-	if got := out.stderr.String(); !strings.Contains(got, "panic in a goroutine: in goroutine") || !strings.Contains(got, "In[2]:3") {
+	if got := out.stderr.String(); !strings.Contains(got, "panic in a goroutine: in goroutine") || !strings.Contains(got, "In[2]:3 in func1\n    panic(\"in goroutine\")\n") {
 		t.Errorf("stderr %q", got)
 	}
 	out = r.ok("type worker struct { n int }\nfunc (w *worker) run(names ...string) (int, error) { var m map[string]int; m[names[0]] = w.n; return 0, nil }\ngo (&worker{1}).run(\"a\", \"b\")\ntime.Sleep(50*time.Millisecond)")
-	if got := out.stderr.String(); !strings.Contains(got, "panic in a goroutine: assignment to entry in nil map") || !strings.Contains(got, "In[3]:2") {
+	if got := out.stderr.String(); !strings.Contains(got, "panic in a goroutine: assignment to entry in nil map") || !strings.Contains(got, "In[3]:2 in (*worker).run\n    func (w *worker) run(") {
 		t.Errorf("stderr %q", got)
 	}
 	out = r.ok("go os.Exit(3)\ntime.Sleep(50*time.Millisecond)")

@@ -155,7 +155,7 @@ func (p *process) call(ctx context.Context, r message.Request, grace time.Durati
 			}
 			// The signal may have ended a program for which the cell waited, and the cell, before the worker took note of
 			// the interrupt.
-			response.Stopped = response.Stopped || done == nil
+			response.Stopped = response.Stopped || patience != nil
 			return response, nil
 		case <-done:
 			done = nil

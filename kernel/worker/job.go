@@ -41,6 +41,7 @@ func (j *job) run(entry func()) message.Response {
 		j.mu.Unlock()
 		return message.Response{Ended: message.Interrupted, Stopped: true}
 	}
+	rt.KeepSource(j.request.Cell, j.request.Source)
 	r := rt.Start(j.request.Cell, entry)
 	halt := make(chan struct{})
 	j.cell, j.halt = r, halt

@@ -36,6 +36,7 @@ type Request struct {
 	Name string // of its package
 	Cell int    // the cell's number in the notebook, for messages
 
+	Source string  `json:",omitempty"` // Run: the cell's text, to show lines of it
 	Answer *Answer `json:",omitempty"` // Reply
 	Frame  []byte  `json:",omitempty"` // Comm: a frame of kernel/display
 

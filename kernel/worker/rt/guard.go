@@ -7,6 +7,9 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
+
+	"fovea/kernel/worker/message"
 )
 
 // Cell code starts goroutines through Guard or with a deferred Recover, since a panic that nobody recovers would end the
@@ -49,10 +52,43 @@ func report(e any) {
 	fmt.Fprintf(&b, "panic in a goroutine: %s\n", panicText(e))
 	for _, f := range frames() {
 		if IsCell(f) {
-			fmt.Fprintf(&b, "\t%s:%d in %s\n", f.File, f.Line, f.Function[strings.LastIndexByte(f.Function, '/')+1:])
+			b.WriteString(place(f))
 		}
 	}
 	os.Stderr.WriteString(b.String()) // one write, so that two reports do not mix
+}
+
+// sources are the texts of cells, to show lines of them where nobody else does.
+var sources = struct {
+	sync.Mutex
+	byCell map[string][]string // lines, by the name that frames have
+}{byCell: map[string][]string{}}
+
+// KeepSource remembers the text of a cell.
+func KeepSource(cell int, text string) {
+	sources.Lock()
+	defer sources.Unlock()
+	sources.byCell[fmt.Sprintf("In[%d]", cell)] = strings.Split(text, "\n")
+}
+
+// entryName is the function that holds a cell's statements, with the mark of generated names (session/front).
+const entryName = "\U00010401Run"
+
+// place writes a frame as the session does in its tracebacks: the place, the function, and below it the source line.
+func place(f message.Frame) string {
+	name := f.Function[strings.LastIndexByte(f.Function, '/')+1:]
+	_, name, _ = strings.Cut(name, ".") // the cell's package
+	if name = strings.TrimPrefix(strings.TrimPrefix(name, entryName), "."); name != "" {
+		name = " in " + name
+	}
+	sources.Lock()
+	lines := sources.byCell[f.File]
+	sources.Unlock()
+	text := fmt.Sprintf("%s:%d%s\n", f.File, f.Line, name)
+	if f.Line >= 1 && f.Line <= len(lines) {
+		text += "    " + strings.TrimSpace(lines[f.Line-1]) + "\n"
+	}
+	return text
 }
 
 // Exit is os.Exit in cell code: it ends the cell, or the goroutine, not the process that holds the values. Unlike os.Exit
