@@ -60,6 +60,7 @@ type Result struct {
 	Timing     Timing
 	WorkerDied bool     // the process that held the values ended; a new one takes the next cell
 	Lost       []string // the variables that went with it, sorted; functions, types and constants come back when they are used
+	Restorable []string // those among them of which there is a checkpoint; see Restore
 }
 
 // Timing says where a cell's time went.

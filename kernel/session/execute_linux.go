@@ -27,6 +27,21 @@ func (s *Session) Execute(ctx context.Context, cell Cell, out Output) (r Result)
 		return Result{Err: sessionError(err)}
 	}
 	defer s.release()
+	defer func() {
+		if !r.WorkerDied {
+			s.checkpoints.changed = true
+		}
+		r.Restorable = s.checkpoints.restorable(r.Lost)
+		if r.WorkerDied && (r.Err == nil || r.Err.Name != WorkerDied) { // it was not this cell's end
+			if len(r.Lost) > 0 {
+				r.Notes = append(r.Notes, "lost: "+strings.Join(r.Lost, ", "))
+			}
+			if r.Restorable != nil {
+				r.Notes = append(r.Notes, "%restore brings back: "+strings.Join(r.Restorable, ", "))
+			}
+		}
+		s.saveSoon(automaticIdle)
+	}()
 	begun = time.Now()
 	s.sources[cell.Number] = cell.Source
 
@@ -215,6 +230,9 @@ func (s *Session) died(ctx context.Context, r *Result) {
 	r.Err = &CellError{Name: WorkerDied, Message: message, Traceback: []string{message}}
 	if len(r.Lost) > 0 {
 		r.Err.Traceback = append(r.Err.Traceback, "lost: "+strings.Join(r.Lost, ", "))
+	}
+	if saved := s.checkpoints.restorable(r.Lost); saved != nil {
+		r.Err.Traceback = append(r.Err.Traceback, "%restore brings back: "+strings.Join(saved, ", "))
 	}
 	p.close(0)
 	s.forget()

@@ -13,6 +13,7 @@ func (s *Session) Reset(ctx context.Context) error {
 	}
 	s.forget()
 	s.front.Forget()
+	s.checkpoints.forget()
 	return s.start(ctx)
 }
 
@@ -24,6 +25,7 @@ func (s *Session) Remove(ctx context.Context, names ...string) (users, missing [
 	}
 	defer s.release()
 	users, missing = s.front.Remove(names)
+	s.checkpoints.forget(append([]string{}, names...)...)
 	s.saveNames()
 	return users, missing, nil
 }

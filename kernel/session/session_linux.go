@@ -35,6 +35,8 @@ type Session struct {
 	untold     []string       // what was lost with a worker that ended in Evaluate; nil: nothing
 	sources    map[int]string // by the cell's number, for error messages
 
+	checkpoints checkpoints
+
 	names  atomic.Pointer[[]Name]
 	worker atomic.Pointer[process] // the same as process, for Close while a cell runs
 	logMu  sync.Mutex
@@ -230,6 +232,7 @@ func (s *Session) start(ctx context.Context) error {
 
 // take waits for this call's turn.
 func (s *Session) take(ctx context.Context) error {
+	s.makeWay()
 	select {
 	case <-s.turn:
 	case <-ctx.Done():
@@ -251,6 +254,9 @@ func (s *Session) Restart(ctx context.Context) error {
 		return err
 	}
 	defer s.release()
+	if s.process != nil && s.process.alive() {
+		s.saveNow()
+	}
 	if s.outdated(ctx) {
 		_, err := s.reload(ctx)
 		return err
@@ -266,6 +272,7 @@ func (s *Session) Restart(ctx context.Context) error {
 func (s *Session) forget() {
 	s.process = nil
 	s.front.Reset()
+	s.front.SetRestorable(s.checkpoints.set())
 	s.names.Store(&[]Name{})
 }
 
