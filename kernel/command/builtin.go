@@ -44,11 +44,11 @@ func init() { // it refers to itself, through the names that a wrong one may hav
 		"version":       (*call).versionCommand,
 		"help":          (*call).helpCommand,
 		"goflags":       (*call).goflagsCommand,
-		"autoget":       explained("%autoget and %noautoget change nothing: a cell never fetches packages. Add one to the cells' module with !*go get PACKAGE"),
-		"noautoget":     explained("%autoget and %noautoget change nothing: a cell never fetches packages. Add one to the cells' module with !*go get PACKAGE"),
-		"track":         explained("%track does nothing yet: a local module is used through replace in the cells' go.mod (!*go mod edit -replace …), and seen when the kernel starts"),
-		"untrack":       explained("%untrack does nothing: no folder is tracked"),
-		"goworkfix":     explained("%goworkfix is not there yet: use replace in the cells' go.mod (!*go mod edit -replace …)"),
+		"autoget":       autoget(true),
+		"noautoget":     autoget(false),
+		"track":         (*call).trackCommand,
+		"untrack":       (*call).untrackCommand,
+		"goworkfix":     (*call).goworkfixCommand,
 		"widgets":       explained("%widgets is not there yet: GoNB's widgets do not answer in this kernel"),
 		"widgets_hb":    explained("%widgets is not there yet: GoNB's widgets do not answer in this kernel"),
 		"test":          missing("%test is not there yet: call the function, or keep tests in a module and run them with !go test"),
@@ -76,9 +76,7 @@ func (c *call) special(s special) error {
 			return nil
 		}
 		if inModule {
-			if p.dir = c.engine.module; p.dir == "" {
-				return failed("the cells belong to no module: !* has no folder to run in")
-			}
+			return c.runInModule(p)
 		}
 		return c.runProgram(p)
 	}
@@ -332,8 +330,7 @@ func (c *call) removeCommand(_ special, args []string) error {
 
 func (c *call) resetCommand(_ special, args []string) error {
 	if len(args) == 1 && args[0] == "go.mod" {
-		c.warnf("%%reset go.mod: the cells' go.mod is written when the kernel starts; restart the kernel for a fresh one\n")
-		return nil
+		return c.resetModule()
 	}
 	if len(args) > 0 {
 		return failed("%%reset takes nothing, or go.mod")
@@ -370,17 +367,6 @@ func (c *call) helpCommand(_ special, _ []string) error {
 
 func (c *call) show(markdown string) {
 	c.out.Display(display.Message{Kind: display.KindDisplay, Bundle: display.BundleOf(display.Markdown(markdown))})
-}
-
-func (c *call) goflagsCommand(_ special, args []string) error {
-	if len(args) > 0 {
-		c.engine.goflags = slices.DeleteFunc(args, func(s string) bool { return s == "" })
-	}
-	c.printf("%%goflags=%q\n", c.engine.goflags)
-	if len(c.engine.goflags) > 0 {
-		c.note("%goflags are noted and not used: cells are compiled without go build. Packages can be built otherwise with !* lines")
-	}
-	return nil
 }
 
 func (c *call) captureCommand(_ special, args []string) error {

@@ -416,11 +416,10 @@ func TestNamesAndTheRest(t *testing.T) {
 	if out := b.ok("%evn A\nx"); !strings.Contains(out.stderr.String(), "did you mean %env") || out.printed() != "ran\n" {
 		t.Errorf("unknown: %q %q", out.stderr.String(), out.printed())
 	}
-	r, out := b.run("%autoget\n%goflags -race\n%track\n%widgets\nx")
-	if r.Err != nil || len(r.Notes) != 4 || out.printed() != "%goflags=[\"-race\"]\nran\n" {
-		t.Errorf("%v %q %q", r.Err, r.Notes, out.printed())
+	if r, _ := b.run("%widgets\nx"); r.Err != nil || len(r.Notes) != 1 {
+		t.Errorf("%v %q", r.Err, r.Notes)
 	}
-	if r, _ := b.run("%noautoget\n%goflags \"\""); len(r.Notes) != 0 {
+	if r, _ := b.run("%widgets"); len(r.Notes) != 0 {
 		t.Errorf("said twice: %q", r.Notes)
 	}
 	cells := len(b.fake.cells)

@@ -195,7 +195,7 @@ func shell(line string) []string {
 
 // runProgram runs a program of the cell. One that fails says so on stderr, and the cell goes on, as in GoNB.
 func (c *call) runProgram(p program) error {
-	p.env = c.engine.environ()
+	p.env = c.engine.moduleEnv(p.env)
 	if p.dir == "" {
 		p.dir = c.engine.dir
 	}

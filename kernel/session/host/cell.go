@@ -30,7 +30,7 @@ func (h *Host) file(id int, suffix string) string {
 // Build compiles and links one cell and returns the library to load.
 func (h *Host) Build(ctx context.Context, c Cell) (library string, times Times, err error) {
 	begun := time.Now()
-	h.uses[c.ID] = h.localImports(c.Source)
+	h.uses[c.ID] = h.usedBy(c)
 	if err := h.compile(ctx, c); err != nil {
 		return "", times, err
 	}

@@ -42,16 +42,16 @@ type Host struct {
 	packages  map[string]*Package
 	symbols   *symbols // fast way; see ready
 	reading   chan error
-	tramp     *Package // fast way
-	later     []string // libraries of packages that came later
-	added     []string // what Add was asked for
-	uses      map[int][]string
+	tramp     *Package                // fast way
+	later     []string                // libraries of packages that came later
+	added     []string                // what Add was asked for
+	uses      map[int]map[string]bool // the local packages that a cell depends on
 	changed   map[string]string
 }
 
 func newHost(t *Toolchain, c Config) *Host {
 	h := &Host{config: c, tools: t, way: &fastWay, moduleDir: c.ModuleDir, work: c.WorkDir, log: c.Log, packages: map[string]*Package{},
-		uses: map[int][]string{}, changed: map[string]string{}}
+		uses: map[int]map[string]bool{}, changed: map[string]string{}}
 	if c.Plugin {
 		h.way = &pluginWay
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -52,8 +53,14 @@ func (h *Host) linkLater(ctx context.Context, all, added []*Package) (string, er
 	}
 	library := filepath.Join(h.work, fmt.Sprintf("liblater%d.so", len(h.later)+1))
 	args := []string{"-o", library, "-importcfg", library + ".cfg", "-buildmode=shared", "-linkshared", "-w", "-checklinkname=0", "-extld=gcc",
-		"-extldflags=-fuse-ld=bfd"}
+		"-extldflags=-fuse-ld=bfd", "-L", h.dir, "-L", h.work} // a library that came late names others by their base names
 	var cfg strings.Builder
+	// The linker wants these also of packages that import nothing.
+	for _, path := range []string{"runtime", "runtime/cgo"} {
+		if old := h.packages[path]; old != nil && !slices.ContainsFunc(all, func(p *Package) bool { return p.Path == path }) {
+			all = append(all, old)
+		}
+	}
 	for _, p := range all {
 		fmt.Fprintf(&cfg, "packagefile %s=%s\n", p.Path, p.Export)
 		if old := h.packages[p.Path]; old != nil {

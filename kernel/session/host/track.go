@@ -102,29 +102,30 @@ func (h *Host) Changed(ctx context.Context, tracked func(dir string) bool) (map[
 }
 
 // Stale lists the changed packages that a cell uses, itself or through earlier cells.
-func (h *Host) Stale(c Cell) []string {
-	stale := map[string]bool{}
-	add := func(paths []string) {
-		for _, path := range paths {
-			if _, ok := h.changed[path]; ok {
-				stale[path] = true
-			}
+func (h *Host) Stale(c Cell) (paths []string) {
+	if len(h.changed) == 0 {
+		return nil
+	}
+	for path := range h.usedBy(c) {
+		if _, ok := h.changed[path]; ok {
+			paths = append(paths, path)
 		}
 	}
-	if len(h.changed) > 0 {
-		add(h.localImports(c.Source))
-		for _, id := range c.Cells {
-			add(h.uses[id])
-		}
-	}
-	return slices.Sorted(maps.Keys(stale))
+	slices.Sort(paths)
+	return paths
 }
 
-// localImports lists the packages with sources on this disk that a cell imports.
-func (h *Host) localImports(code string) (paths []string) {
+// usedBy finds the packages with sources on this disk that a cell depends on, also through earlier cells.
+func (h *Host) usedBy(c Cell) map[string]bool {
+	paths := map[string]bool{}
 	for path, p := range h.packages {
-		if p.local.dir != "" && strings.Contains(code, strconv.Quote(path)) {
-			paths = append(paths, path)
+		if p.local.dir != "" && strings.Contains(c.Source, strconv.Quote(path)) {
+			paths[path] = true
+		}
+	}
+	for _, id := range c.Cells {
+		if len(h.uses[id]) > 0 && strings.Contains(c.Source, strconv.Quote(CellPath(id))) {
+			maps.Copy(paths, h.uses[id])
 		}
 	}
 	return paths
