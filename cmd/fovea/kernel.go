@@ -174,17 +174,35 @@ func openKernelSession(ctx context.Context, dir string, s server.Setup) (server.
 	if err != nil {
 		return server.Opened{}, err
 	}
-	options.Background = s.Background
+	options.Background, options.Notebook = s.Background, jupyterNotebook(os.Getenv("JPY_SESSION_NAME"), dir)
 	cells, err := session.Open(ctx, options)
 	if err != nil {
 		return server.Opened{}, err
 	}
 	assisted := assist.Assist(cells, assist.Options{Log: kernelLog})
-	commands, err := withCommands(assisted, options)
+	commands, err := withCommands(assisted, options, cells.ModuleDir())
 	if err != nil {
 		return server.Opened{}, err
 	}
 	return server.Opened{Engine: kernelEngine{commands, assisted, assisted, assisted}, Warning: warning}, nil
+}
+
+// jupyterNotebook is the notebook's path, of which Jupyter tells more or less: with a drive's name in front, or relative to
+// a folder that the kernel does not know. "" when there is none, as in a console.
+func jupyterNotebook(name, dir string) string {
+	if filepath.Ext(name) != ".ipynb" {
+		return ""
+	}
+	_, withoutDrive, _ := strings.Cut(name, ":")
+	for _, path := range []string{name, withoutDrive, filepath.Base(name)} {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path
+		}
+	}
+	return ""
 }
 
 // A kernelEngine executes cells with special lines; questions go straight to the session.

@@ -110,3 +110,27 @@ func TestKernelServeRefusesOpenConnectionFiles(t *testing.T) {
 		t.Errorf("serve: %v", err)
 	}
 }
+
+func TestJupyterNotebook(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	notebook := filepath.Join(dir, "sub", "n.ipynb")
+	if err := os.WriteFile(notebook, []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, dir, want string }{
+		{notebook, "/", notebook},
+		{"sub/n.ipynb", dir, notebook},
+		{"RTC:sub/n.ipynb", dir, notebook},
+		{"elsewhere/sub/n.ipynb", filepath.Join(dir, "sub"), notebook}, // relative to the server's folder
+		{"gone.ipynb", dir, ""},
+		{"sub", dir, ""},
+		{"", dir, ""},
+	} {
+		if got := jupyterNotebook(c.name, c.dir); got != c.want {
+			t.Errorf("%s in %s: %q, want %q", c.name, c.dir, got, c.want)
+		}
+	}
+}

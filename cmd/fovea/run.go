@@ -137,8 +137,8 @@ type engine interface {
 	Close() error
 }
 
-func openEngine(ctx context.Context, dir string, log io.Writer) (engine, error) {
-	return openSession(ctx, dir, log)
+func openEngine(ctx context.Context, notebook string, log io.Writer) (engine, error) {
+	return openSession(ctx, notebook, log)
 }
 
 // resolveForRun finds the backend and installs XLA where there is none. Sessions that are opened later use the choice:
@@ -168,7 +168,7 @@ type runner struct {
 	parameters  []client.Parameter
 
 	stdout, stderr io.Writer
-	open           func(ctx context.Context, dir string, log io.Writer) (engine, error)
+	open           func(ctx context.Context, notebook string, log io.Writer) (engine, error)
 	resolve        func(ctx context.Context, progress io.Writer) (backend.Choice, error)
 }
 
@@ -303,7 +303,7 @@ func (r *runner) runOne(ctx context.Context, j job, choice backend.Choice, suite
 		}
 	}()
 	setUp := time.Now()
-	e, err := r.open(ctx, j.dir, r.stderr)
+	e, err := r.open(ctx, filepath.Join(j.dir, filepath.Base(j.nb.Path)), r.stderr)
 	if err != nil {
 		return fmt.Errorf("%s: %w", j.nb.Path, err)
 	}

@@ -48,8 +48,8 @@ func newRunTest(t *testing.T) *runTest {
 	rt := &runTest{onLoop: func() {}}
 	rt.runner = runner{
 		output: filepath.Join(t.TempDir(), "out"), html: true, stdout: &rt.stdout, stderr: &rt.stderr,
-		open: func(_ context.Context, dir string, _ io.Writer) (engine, error) {
-			e := &fakeEngine{dir: dir, onLoop: rt.onLoop}
+		open: func(_ context.Context, notebook string, _ io.Writer) (engine, error) {
+			e := &fakeEngine{dir: filepath.Dir(notebook), onLoop: rt.onLoop}
 			rt.engines = append(rt.engines, e)
 			return e, nil
 		},

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 
 	"fovea/internal/backend"
 	"fovea/internal/home"
@@ -49,14 +51,15 @@ var cellPackages = []string{
 	"gonum.org/v1/plot/vg/vgsvg",
 }
 
-// openSession opens a session for a notebook in the folder dir: cells can import Fovea and all that it requires, files
-// are found relative to dir, and GoMLX in a cell computes on the backend that Resolve finds on this machine. Nothing is
-// installed. log gets a line for each step that takes long.
-func openSession(ctx context.Context, dir string, log io.Writer) (*command.Engine, error) {
-	options, warning, err := sessionOptions(ctx, dir, log)
+// openSession opens a session for a notebook: cells can import Fovea and all that it requires, what is pinned beside the
+// notebook, and the module that it lies in; files are found relative to its folder, and GoMLX in a cell computes on the
+// backend that Resolve finds on this machine. Nothing is installed. log gets a line for each step that takes long.
+func openSession(ctx context.Context, notebook string, log io.Writer) (*command.Engine, error) {
+	options, warning, err := sessionOptions(ctx, filepath.Dir(notebook), log)
 	if err != nil {
 		return nil, err
 	}
+	options.Notebook = notebook
 	if warning != "" && log != nil {
 		fmt.Fprintln(log, warning)
 	}
@@ -64,12 +67,13 @@ func openSession(ctx context.Context, dir string, log io.Writer) (*command.Engin
 	if err != nil {
 		return nil, err
 	}
-	return withCommands(cells, options)
+	return withCommands(cells, options, cells.ModuleDir())
 }
 
 // withCommands makes a session understand special lines such as %cd and !ls. It is closed when that fails.
-func withCommands(cells command.Session, o session.Options) (*command.Engine, error) {
-	e, err := command.New(cells, command.Options{Dir: o.Dir, ModuleDir: o.ModuleDir, Env: o.Env, Version: version()})
+func withCommands(cells command.Session, o session.Options, module string) (*command.Engine, error) {
+	env := append(slices.Clone(o.Env), "GONB_TMP_DIR="+module)
+	e, err := command.New(cells, command.Options{Dir: o.Dir, ModuleDir: module, Env: env, Version: version()})
 	if err != nil {
 		return nil, errors.Join(err, cells.Close())
 	}
@@ -97,10 +101,11 @@ func sessionOptions(ctx context.Context, dir string, log io.Writer) (o session.O
 		fmt.Fprintf(log, "backend: %s\n", choice.Name)
 	}
 	return session.Options{
+		Root:      root,
 		ModuleDir: module,
 		Packages:  append(session.StandardPackages(), cellPackages...),
 		Dir:       dir,
-		Env:       append(choice.Env(), "GONB_DIR="+dir, "GONB_TMP_DIR="+module, "GONB_VERSION="+command.GoNB),
+		Env:       append(choice.Env(), "GONB_DIR="+dir, "GONB_VERSION="+command.GoNB),
 		Log:       log,
 	}, choice.Warning, nil
 }

@@ -166,8 +166,9 @@ func open(ctx context.Context, o Options, tools *host.Toolchain, loader string) 
 		if s.module, err = newCellModule(&s.options, work); err != nil {
 			return nil, errors.Join(fmt.Errorf("the module of the cells: %w", err), removeWork())
 		}
+		s.options.Env = append(slices.Clone(o.Env), "GONB_TMP_DIR="+s.module.dir) // where GoNB's notebooks look for it
 	}
-	s.host, err = openHost(ctx, tools, host.Config{ModuleDir: s.options.ModuleDir, Packages: o.Packages, Cache: o.Cache, WorkDir: work, Plugin: loader == "plugin", Log: s.logf}, s.module, o.Env)
+	s.host, err = openHost(ctx, tools, host.Config{ModuleDir: s.options.ModuleDir, Packages: o.Packages, Cache: o.Cache, WorkDir: work, Plugin: loader == "plugin", Log: s.logf}, s.module, s.options.Env)
 	if err != nil {
 		removeWork()
 		var te *host.LinkError
