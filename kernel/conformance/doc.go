@@ -3,6 +3,7 @@
 //
 //	published.py  jupyter_kernel_test, the suite that Jupyter publishes for kernels
 //	protocol.py   what that suite leaves out: queues, priorities, interrupts, ends, signatures, subshells, transports
+//	secure.py     encrypted channels, and kernels that choose their ports
 //	notebooks.py  notebooks run by nbclient
 //	browser.py    notebooks in JupyterLab, in a browser without a screen
 //

@@ -1,7 +1,9 @@
 """What jupyter_kernel_test does not look at."""
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +21,16 @@ def ended(pid):
             return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def resident(frontend, line="VmRSS"):
+    """The kernel's memory in KiB; VmHWM: at most so far."""
+    with open(f"/proc/{frontend.km.provisioner.pid}/status") as status:
+        return [int(text.split()[1]) for text in status if text.startswith(line)][0]
+
+
+def plain(traceback):
+    return [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in traceback]
 
 
 def wait_until(condition, timeout=10):
@@ -87,9 +99,36 @@ class Cells(Case):
                 self.assertEqual(reply[key], out[1]["content"][key])
             self.assertIsInstance(reply["execution_count"], int)
 
-    def test_user_expressions_are_answered(self):
-        reply, _ = self.f.run("kept", user_expressions={"a": "kept"})
-        self.assertIn(reply["user_expressions"]["a"]["status"], ("ok", "error"))
+    def test_user_expressions_have_live_values(self):
+        reply, _ = self.f.run("fresh := []int{1, 2}", user_expressions={"a": "kept + len(fresh)", "b": "noSuchName", "c": 'fmt.Sprint(fresh)'})
+        answers = reply["user_expressions"]
+        self.assertEqual((answers["a"]["status"], answers["a"]["data"]["text/plain"]), ("ok", "44"))
+        self.assertEqual(answers["b"]["status"], "error")
+        self.assertIn("noSuchName", answers["b"]["evalue"])
+        self.assertEqual(answers["c"]["data"]["text/plain"], "[1 2]")
+
+    def test_silent_error(self):
+        before = self.f.run("1")[0]["execution_count"]
+        reply, out = self.f.run('panic("silent")', silent=True)
+        self.assertEqual((reply["status"], reply["evalue"], out), ("error", "silent", []))
+        self.assertEqual(self.f.run("1")[0]["execution_count"], before + 1)
+
+    def test_errors_name_the_place(self):
+        reply, _ = self.f.run("if kept > 0 {\n\tvar s string = kept\n}")
+        trace = plain(reply["traceback"])
+        at = [i for i, line in enumerate(trace) if "In[" in line and ":2:" in line][0]
+        self.assertIn("var s string = kept", trace[at + 1])
+        self.assertEqual(trace[at + 2].index("^"), trace[at + 1].index("kept"), trace)
+        reply, _ = self.f.run("func deep(m map[string]int) {\n\tm[``] = 1\n}\ndeep(nil)")
+        trace = plain(reply["traceback"])
+        self.assertRegex(trace[1], r"In\[\d+\]:2 in deep")
+        self.assertRegex(trace[3], r"In\[\d+\]:4$")
+        self.assertNotIn("runtime.", "".join(trace))
+
+    def test_question_is_paged(self):
+        reply, out = self.f.run("kept?")
+        self.assertEqual(kinds(out), ["execute_input"])
+        self.assertIn("int", reply["payload"][0]["data"]["text/plain"])
 
     def test_worker_death_is_told(self):
         f = Frontend()
@@ -153,6 +192,63 @@ class Queues(Case):
         self.f.reply(cell)
         self.f.published(cell)
 
+    def test_control_overtakes_everything(self):
+        cell = self.f.execute('fmt.Println("begun")\ntime.Sleep(time.Second)')
+        self.f.wait_for("begun")
+        waiting = [self.f.send("history_request", {"hist_access_type": "tail", "n": 1000, "output": True, "raw": True}) for _ in range(300)]
+        began = time.monotonic()
+        for _ in range(5):
+            self.f.reply(self.f.send("kernel_info_request", {}, "control"), "control")
+        self.assertLess(time.monotonic() - began, 0.5)
+        replies = {self.f.kc.get_shell_msg(timeout=TIMEOUT)["parent_header"]["msg_id"] for _ in range(301)}
+        self.assertEqual(replies, set(waiting) | {cell})
+
+    def test_subshells_live_and_end(self):
+        ids = [self.f.ask("create_subshell_request", {}, "control")[0]["subshell_id"] for _ in range(3)]
+        self.assertEqual(sorted(self.f.ask("list_subshell_request", {}, "control")[0]["subshell_id"]), sorted(ids))
+        for i in ids:
+            reply = self.f.reply(self.f.send("execute_request", {"code": "kept"}, subshell=i))
+            self.assertEqual((reply["content"]["status"], reply["parent_header"]["subshell_id"]), ("ok", i))
+        for i in ids:
+            self.assertEqual(self.f.ask("delete_subshell_request", {"subshell_id": i}, "control")[0]["status"], "ok")
+        self.assertEqual(self.f.ask("list_subshell_request", {}, "control")[0]["subshell_id"], [])
+        for msg_type, channel, content, options in [
+            ("delete_subshell_request", "control", {"subshell_id": ids[0]}, {}),
+            ("execute_request", "shell", {"code": "kept"}, {"subshell": ids[0]}),
+        ]:
+            reply, _ = self.f.ask(msg_type, content, channel, **options)
+            self.assertEqual((reply["status"], reply["ename"]), ("error", {"shell": "BadRequest"}.get(channel, "SubshellError")))
+
+    def test_subshells_run_beside_each_other(self):
+        """Each answers while the others and the main shell are busy; the values are the same everywhere."""
+        ids = [self.f.ask("create_subshell_request", {}, "control")[0]["subshell_id"] for _ in range(2)]
+        cell = self.f.execute('fmt.Println("begun")\ntime.Sleep(time.Second)')
+        self.f.wait_for("begun")
+        began = time.monotonic()
+        for i in ids * 3:
+            msg = self.f.reply(self.f.send("complete_request", {"code": "kep", "cursor_pos": 3}, subshell=i))
+            self.assertEqual(msg["content"]["matches"], ["kept"])
+        self.assertLess(time.monotonic() - began, 0.7)
+        self.f.reply(cell)
+        self.f.reply(self.f.send("execute_request", {"code": "shared := 5"}, subshell=ids[0]))
+        self.assertEqual(self.f.run("shared")[1][-1]["content"]["data"]["text/plain"], "5")
+        for i in ids:
+            self.f.ask("delete_subshell_request", {"subshell_id": i}, "control")
+
+    def test_an_error_stops_its_own_subshell_only(self):
+        subshell = self.f.ask("create_subshell_request", {}, "control")[0]["subshell_id"]
+        first = self.f.execute('fmt.Println("begun")\ntime.Sleep(700 * time.Millisecond)')
+        self.f.wait_for("begun")
+        failing = [self.f.send("execute_request", {"code": code, "stop_on_error": True}, subshell=subshell) for code in ('panic("sub")', "kept", "kept")]
+        later = self.f.execute("kept")
+        replies = {}
+        for _ in range(5):
+            msg = self.f.kc.get_shell_msg(timeout=TIMEOUT)
+            replies[msg["parent_header"]["msg_id"]] = msg["content"]["status"]
+        self.assertEqual([replies[i] for i in failing], ["error", "aborted", "aborted"])
+        self.assertEqual([replies[first], replies[later]], ["ok", "ok"])
+        self.f.ask("delete_subshell_request", {"subshell_id": subshell}, "control")
+
     def test_subshell(self):
         reply, _ = self.f.ask("create_subshell_request", {}, "control")
         subshell = reply["subshell_id"]
@@ -170,15 +266,16 @@ class Queues(Case):
 
 
 class Interrupts(Case):
-    def interrupted(self, code, stop, begun=True):
+    def interrupted(self, code, stop, begun=True, runs=""):
         cell = self.f.execute(('fmt.Println("begun")\n' if begun else "") + code)
         if begun:
             self.f.wait_for("begun")
-        time.sleep(0.2)
+        time.sleep(0.3 if begun else 0.6)
         began = time.monotonic()
         stop()
         reply = self.f.reply(cell)["content"]
         self.assertEqual((reply["status"], reply["ename"]), ("error", "Interrupted"), reply)
+        self.assertIn(runs, reply["evalue"])
         self.assertLess(time.monotonic() - began, 5)
         _, out = self.f.run("kept")
         self.assertEqual(out[-1]["content"]["data"]["text/plain"], "42")
@@ -203,6 +300,48 @@ class Interrupts(Case):
 
     def test_command(self):
         self.interrupted('exec.Command("sleep", "1234").Run()', self.by_message)
+
+    def test_error_check_after_a_command(self):
+        # The cell sees the command's end before the kernel may have noted the interrupt.
+        self.interrupted('err := exec.Command("sleep", "1234").Run()\nfmt.Println(err)', self.by_message)
+
+    def test_compilation(self):
+        # Thousands of instances of generic functions keep the compiler busy for seconds.
+        lines = [f"type T{i} struct{{ a{i} [{i + 1}]int }}" for i in range(400)]
+        calls = [f"_ = many[T{i}, T{j}]()" for i in range(400) for j in range(i, min(i + 12, 400))]
+        generic = "func many[A, B any]() (a A, b B) { fmt.Sprint(a, b); return }"
+        self.interrupted("\n".join([generic] + lines + calls), self.by_message, begun=False, runs="while it was compiled")
+
+    def test_shell_with_children(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "pids")
+            self.interrupted(f"!sleep 1111 & echo $! > {path}; sleep 2222 & echo $! >> {path}; echo $$ >> {path}; wait", self.by_message, begun=False)
+            with open(path) as file:
+                pids = [int(line) for line in file]
+        self.assertEqual(len(pids), 3)
+        self.assertTrue(wait_until(lambda: all(ended(pid) for pid in pids)), "children still run")
+
+    def test_input(self):
+        cell = self.f.execute("var line string\nfmt.Scanln(&line)", allow_stdin=True)
+        question = self.f.kc.get_stdin_msg(timeout=TIMEOUT)
+        self.assertEqual(question["parent_header"]["msg_id"], cell)
+        began = time.monotonic()
+        self.by_message()
+        self.assertEqual(self.f.reply(cell)["content"]["ename"], "Interrupted")
+        self.assertLess(time.monotonic() - began, 5)
+        # An answer that comes too late is not the next question's.
+        self.f.kc.input("late")
+        cell = self.f.execute('var next string\nfmt.Scanln(&next)\nnext', allow_stdin=True)
+        self.f.kc.get_stdin_msg(timeout=TIMEOUT)
+        self.f.kc.input("in time")
+        self.assertEqual(self.f.reply(cell)["content"]["status"], "ok")
+        self.assertEqual(self.f.published(cell)[-1]["content"]["data"]["text/plain"], "in")
+
+    def test_go_get(self):
+        # A proxy that takes connections and never answers.
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+            self.interrupted(f"!*GOPROXY={url} GOFLAGS=-mod=mod GONOSUMDB=* go get example.org/nowhere@latest", self.by_message, begun=False)
 
     def test_while_queued_cells_wait(self):
         cell = self.f.execute('fmt.Println("begun")\nfor {\n}')
@@ -240,6 +379,18 @@ class Ends(unittest.TestCase):
         self.assertTrue(wait_until(lambda: all(ended(pid) for pid in children)), "children still run")
         f.close()
 
+    def test_shutdown_ends_a_shell_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "pid")
+            f = Frontend()
+            f.execute(f"!sleep 3333 & echo $! > {path}; wait")
+            self.assertTrue(wait_until(lambda: os.path.exists(path) and os.path.getsize(path)))
+            with open(path) as file:
+                pid = int(file.read())
+            f.km.shutdown_kernel(now=False)
+            self.assertTrue(wait_until(lambda: ended(pid)), "the shell's child still runs")
+            f.close()
+
     def test_terminate_takes_children_along(self):
         f = Frontend()
         kernel, children = self.children(f)
@@ -256,6 +407,21 @@ class Ends(unittest.TestCase):
             f.kc.wait_for_ready(timeout=60)
             reply, out = f.run("x")
             self.assertEqual((reply["status"], reply["execution_count"]), ("error", 1))
+        finally:
+            f.close()
+
+    def test_history_outlives_the_kernel(self):
+        f = Frontend()
+        f.run("whatWasTyped := 1234567")
+        f.close()
+        f = Frontend()
+        try:
+            ask = {"hist_access_type": "search", "pattern": "whatWasTyped*", "output": False, "raw": True, "n": 10, "unique": True}
+            reply, _ = f.ask("history_request", ask)
+            self.assertEqual([source for _, _, source in reply["history"]], ["whatWasTyped := 1234567"])
+            session = reply["history"][0][0]
+            ask = {"hist_access_type": "range", "session": session, "start": 0, "stop": 100, "output": False, "raw": True}
+            self.assertIn("whatWasTyped := 1234567", [source for _, _, source in f.ask("history_request", ask)[0]["history"]])
         finally:
             f.close()
 
@@ -296,9 +462,43 @@ class Wire(Case):
             attacker.send(b"x" * (32 << 20))
         self.assertEqual(self.f.run("kept")[0]["status"], "ok")
         attacker.close()
-        with open(f"/proc/{self.f.km.provisioner.pid}/status") as status:
-            resident = [int(line.split()[1]) for line in status if line.startswith("VmHWM")][0]
-        self.assertLess(resident, 512 << 10, "KiB at most")
+        self.assertLess(resident(self.f, "VmHWM"), 512 << 10, "KiB at most")
+
+    def test_garbage_on_every_port(self):
+        """Bytes that are no ZMTP, half handshakes, frames that announce more than they bring: nothing grows, nobody waits."""
+        info = self.f.km.get_connection_info()
+        before = resident(self.f)
+        greeting = b"\xff" + bytes(8) + b"\x7f\x03\x01NULL" + bytes(16 + 32)
+        ready = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x01X"
+        huge = b"\x02" + (1 << 62).to_bytes(8, "big")
+        said = [b"GET / HTTP/1.1\r\n\r\n" * 100, os.urandom(65536), b"", greeting, greeting + ready, greeting + huge,
+                greeting[:12] + b"PLAIN" + greeting[17:], greeting + b"\x04\xff" + b"\x05READY" + os.urandom(249)]
+        open_ones = []
+        for port in ("shell_port", "control_port", "stdin_port", "iopub_port", "hb_port"):
+            for text in said * 3:
+                peer = socket.create_connection(("127.0.0.1", info[port]), timeout=5)
+                open_ones.append(peer)
+                try:
+                    peer.sendall(text)
+                except OSError:
+                    pass  # refused already
+        self.assertEqual(self.f.run("kept")[0]["status"], "ok")
+        self.assertLess(resident(self.f) - before, 32 << 10, "KiB more for 120 peers")
+        for peer in open_ones:
+            peer.close()
+        self.assertEqual(self.f.run("kept")[0]["status"], "ok")
+
+    def test_welcome_comes_first(self):
+        context = zmq.Context.instance()
+        subscriber = context.socket(zmq.SUB)
+        subscriber.linger = 0
+        subscriber.subscribe(b"kernel.")
+        subscriber.connect(self.f.km._make_url("iopub"))
+        self.assertTrue(subscriber.poll(5000))
+        _, frames = self.f.kc.session.feed_identities(subscriber.recv_multipart())
+        msg = self.f.kc.session.deserialize(frames)
+        self.assertEqual((msg["msg_type"], msg["content"]["subscription"]), ("iopub_welcome", "kernel."))
+        subscriber.close()
 
     def test_second_client(self):
         other = self.f.km.client()

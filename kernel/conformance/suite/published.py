@@ -21,8 +21,9 @@ class Kernel(jupyter_kernel_test.KernelTests):
     incomplete_code_samples = ["for i := range 3 {", "f(1,", "x :=", "x := `raw", "/* comment", "func f() {\n\tif x {\n\t}"]
     invalid_code_samples = ["}", "f(]", 'x := "cut\n"']
     code_generate_error = 'panic("no")'
+    code_page_something = "greeting?"
     code_execute_result = [
-        {"code": "6 * 7", "result": "42"},
+        {"code": "611 * 7", "result": "4277"},
         {"code": '"a" + "b"', "result": "ab"},
         {"code": "[]int{1, 2}"},
     ]
@@ -30,7 +31,7 @@ class Kernel(jupyter_kernel_test.KernelTests):
         {"code": 'import "fovea/kernel/display"\ndisplay.Show(display.HTML("<b>bold</b>"))', "mime": "text/html"},
         {"code": 'import ("fovea/kernel/display"; "image")\ndisplay.Show(image.NewGray(image.Rect(0, 0, 4, 4)))', "mime": "image/png"},
     ]
-    code_history_pattern = "6?*7"
+    code_history_pattern = "6?? ?*7"
     supported_history_operations = ("tail", "range", "search")
     code_inspect_sample = "greeting"
     code_clear_output = 'import "fovea/kernel/display"\ndisplay.Clear(true)'
