@@ -73,12 +73,13 @@ var Recipe = recipes.Register(recipes.Recipe[Config]{
 	Params: map[string]int{ // table 2, to the last one
 		"A": 132_863_336, "A-LRN": 132_863_336, "B": 133_047_848, "C": 133_638_952, "D": 138_357_544, "E": 143_667_240,
 	},
-	Tiny:   Tiny,
-	Model:  Model,
-	Input:  func(c Config) []int { return []int{c.Size, c.Size, c.Channels} },
-	Taps:   Taps,
-	Fit:    PaperFit,
-	Claims: []recipes.Claim[Config]{depthClaim, jitterClaim},
+	Tiny:    Tiny,
+	Model:   Model,
+	Input:   func(c Config) []int { return []int{c.Size, c.Size, c.Channels} },
+	Taps:    Taps,
+	Weights: Weights,
+	Fit:     PaperFit,
+	Claims:  []recipes.Claim[Config]{depthClaim, jitterClaim},
 })
 
 // PaperFit is the training of section 3.1: batches of 256, momentum 0.9, decay 5e-4, rate 0.01 divided by 10 three times,
