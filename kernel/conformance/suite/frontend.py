@@ -65,6 +65,14 @@ class Frontend:
     def run(self, code, timeout=TIMEOUT, **options):
         return self.ask("execute_request", {"code": code, **options}, timeout=timeout)
 
+    def wait_for_message(self, msg_type, timeout=TIMEOUT):
+        """Read iopub until a message of the type comes."""
+        end = time.monotonic() + timeout
+        while True:
+            msg = self.kc.get_iopub_msg(timeout=max(end - time.monotonic(), 0.01))
+            if msg["msg_type"] == msg_type:
+                return msg
+
     def wait_for(self, text, timeout=TIMEOUT):
         """Read iopub until a stream has printed the text."""
         printed = ""
