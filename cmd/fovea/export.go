@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,9 +75,6 @@ type exporter struct {
 	stdout, stderr io.Writer
 }
 
-// exportMark is in the go.mod of every exported program, to tell it from what users write.
-const exportMark = "// Written by 'fovea export'"
-
 func (e *exporter) export(ctx context.Context, path string) error {
 	nb, err := client.Read(path)
 	if err != nil {
@@ -125,9 +121,9 @@ func (e *exporter) export(ctx context.Context, path string) error {
 		return err
 	}
 	files := program.Files
-	files["go.mod"] = moduleText(e.module, filepath.Base(path), modules)
+	files["go.mod"] = export.GoMod(e.module, filepath.Base(path), modules)
 	if sums, err := os.ReadFile(filepath.Join(options.ModuleDir, "go.sum")); err == nil {
-		if kept := moduleSums(string(sums), modules); kept != "" {
+		if kept := export.GoSum(string(sums), modules); kept != "" {
 			files["go.sum"] = kept
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -164,7 +160,7 @@ func (e *exporter) checkOutput(dir string) error {
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	switch {
-	case err != nil || !bytes.HasPrefix(text, []byte(exportMark)):
+	case err != nil || !bytes.HasPrefix(text, []byte(export.Mark)):
 		return fmt.Errorf("export: %s holds something that is no exported program: choose another folder with -o", dir)
 	case !e.force:
 		return fmt.Errorf("export: %s holds a program already: --force replaces it with all that is in the folder, -o names another", dir)
@@ -184,60 +180,6 @@ func moduleName(name string) string {
 		name = "notebook"
 	}
 	return "notebook.local/" + name
-}
-
-// moduleText is the program's go.mod.
-func moduleText(path, notebook string, modules []host.Module) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s from %s.\nmodule %s\n\ngo %s\n", exportMark, notebook, path, strings.TrimPrefix(host.Release, "go"))
-	for _, direct := range []bool{true, false} {
-		var lines []string
-		for _, m := range modules {
-			if m.Direct != direct || m.Version == "" && m.Replace == "" {
-				continue
-			}
-			version, comment := m.Version, ""
-			if version == "" {
-				version = "v0.0.0" // what stands for it has none
-			}
-			if !direct {
-				comment = " // indirect"
-			}
-			lines = append(lines, fmt.Sprintf("\t%s %s%s\n", m.Path, version, comment))
-		}
-		if lines != nil {
-			b.WriteString("\nrequire (\n" + strings.Join(lines, "") + ")\n")
-		}
-	}
-	for _, m := range modules {
-		if m.Replace != "" {
-			to := m.Replace
-			if filepath.IsAbs(to) {
-				to = strconv.Quote(to)
-			}
-			fmt.Fprintf(&b, "\nreplace %s => %s\n", m.Path, to)
-		}
-	}
-	return b.String()
-}
-
-// moduleSums are the lines of a go.sum that the program needs: all hashes of go.mod files, which the go command reads to
-// choose versions, and those of the modules themselves.
-func moduleSums(sums string, modules []host.Module) string {
-	if !slices.ContainsFunc(modules, func(m host.Module) bool { return m.Version != "" }) {
-		return ""
-	}
-	var b strings.Builder
-	for line := range strings.Lines(sums) {
-		fields := strings.Fields(line)
-		if len(fields) != 3 {
-			continue
-		}
-		if strings.HasSuffix(fields[1], "/go.mod") || slices.ContainsFunc(modules, func(m host.Module) bool { return m.Path == fields[0] && m.Version == fields[1] }) {
-			b.WriteString(line)
-		}
-	}
-	return b.String()
 }
 
 // writeFolder writes files into a folder: all of them, or none. What was there before is gone.

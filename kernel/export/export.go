@@ -80,7 +80,7 @@ func Write(ctx context.Context, nb *client.Notebook, p Packages) (*Program, erro
 	var sources []string
 	for i, c := range nb.Cells {
 		if c.Type == "code" && strings.TrimSpace(c.Source) != "" {
-			sources = append(sources, c.Source)
+			sources = append(sources, command.Split(c.Source).Go)
 			w.cells = append(w.cells, &cell{number: len(w.cells) + 1, title: nb.Title(i), source: c.Source,
 				mayFail: c.HasTag(client.TagMayFail) || c.HasTag(client.TagNbvalMayFail)})
 			if c.HasTag(client.TagSkip) || c.HasTag(client.TagNbvalSkip) {

@@ -100,8 +100,10 @@ func (w *writer) specialLines(c *cell, p command.Parts) string {
 			if len(words) == 1 && strings.Contains(words[0], "=") {
 				words = strings.SplitN(words[0], "=", 2)
 			}
-			if len(words) >= 2 {
-				w.step(c, "setEnv", words[0], strings.Join(words[1:], " "))
+			if len(words) == 2 {
+				w.step(c, "setEnv", words[0], words[1])
+			} else {
+				w.leaveLine(c, s, "it only shows variables")
 			}
 		case "remove", "rm":
 			w.plain.Remove(words...)
@@ -220,19 +222,16 @@ func runProgram(text, name string, args ...string) {
 	}
 }
 `},
-	"writeFile": {"fmt os", `// writeFile writes a file, or ends the program.
+	"writeFile": {"os", `// writeFile writes a file, or ends the program.
 func writeFile(path, text string) {
-	path = os.ExpandEnv(path)
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(os.ExpandEnv(path), []byte(text), 0o644); err != nil {
 		panic(err)
 	}
-	fmt.Printf("Cell contents written to %q.\n", path)
 }
 `},
-	"appendFile": {"fmt os", `// appendFile puts text at the end of a file, or ends the program.
+	"appendFile": {"os", `// appendFile puts text at the end of a file, or ends the program.
 func appendFile(path, text string) {
-	path = os.ExpandEnv(path)
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(os.ExpandEnv(path), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		panic(err)
 	}
@@ -240,7 +239,6 @@ func appendFile(path, text string) {
 	if _, err := f.WriteString(text); err != nil {
 		panic(err)
 	}
-	fmt.Printf("Cell contents appended to %q.\n", path)
 }
 `},
 	"changeDir": {"os", `// changeDir makes a folder the current one, or ends the program.

@@ -17,7 +17,8 @@ type mover struct {
 	known   strings.Builder // statements: where structs go that pointers may point to
 	moves   strings.Builder // statements
 	names   map[typePair]string
-	changed map[string]string // what became of the fields, by type
+	changed map[string]string                        // what became of the fields, by type
+	member  func(o types.Object, name string) string // what a field is called; nil: memberName
 }
 
 const (
@@ -98,8 +99,11 @@ func (m *mover) function(a, b types.Type) string {
 				}
 				for g := range x.Fields() {
 					if g.Name() == f.Name() {
-						field := memberName(f, f.Name())
-						fmt.Fprintf(&body, "%s(&to.%s, &from.%s)\n", m.function(g.Type(), f.Type()), field, field)
+						member := memberName
+						if m.member != nil {
+							member = m.member
+						}
+						fmt.Fprintf(&body, "%s(&to.%s, &from.%s)\n", m.function(g.Type(), f.Type()), member(f, f.Name()), member(g, g.Name()))
 					}
 				}
 			}

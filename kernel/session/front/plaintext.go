@@ -33,7 +33,7 @@ type plainFile struct {
 	edits   []edit
 	printer *typePrinter
 	before  map[[2]int]string // comments before a chunk, by its place
-	after   map[[2]int]string // a comment behind it on the same line
+	after   map[[2]int]string // the comment at its end
 	tail    string            // comments at the end
 }
 
@@ -67,11 +67,9 @@ func (f *plainFile) findComments() error {
 		}
 	}
 	end := 0
-	var last *chunk
 	for _, c := range all {
 		start := starts[c.line-1] + c.column - 1
-		same, before := comments(f.source[end:start], last != nil)
-		f.placeComments(last, same)
+		before := comments(f.source[end:start])
 		if c.kind == isImport {
 			f.result.Head += before
 			if file, _, err := c.parse(); err == nil {
@@ -85,23 +83,50 @@ func (f *plainFile) findComments() error {
 		} else {
 			f.before[[2]int{c.line, c.column}] = before
 		}
-		end, last = start+len(c.text), c
+		if c.kind == isStatement || c.kind == isVar { // of others the whole text is taken
+			f.after[[2]int{c.line, c.column}] = lastComment(c.text)
+		}
+		end = start + len(c.text)
 	}
-	same, tail := comments(f.source[end:], last != nil)
-	f.placeComments(last, same)
-	f.tail = tail
+	f.tail = comments(f.source[end:])
 	return nil
 }
 
-func (f *plainFile) placeComments(c *chunk, same string) {
-	if c != nil && c.kind != isImport {
-		f.after[[2]int{c.line, c.column}] = same
+// lastComment is the comment with which a chunk ends, on its last line.
+func lastComment(text string) string {
+	comment, _ := scanComments(text, func(string) bool { return false })
+	if strings.Contains(comment, "\n") {
+		return ""
+	}
+	return comment
+}
+
+// scanComments returns the comment after the last token of a text, and the text without the comments that drop names.
+func scanComments(text string, drop func(comment string) bool) (last, kept string) {
+	file := token.NewFileSet().AddFile("", -1, len(text))
+	var s scanner.Scanner
+	s.Init(file, []byte(text), nil, scanner.ScanComments)
+	var b strings.Builder
+	at := 0
+	for {
+		pos, tok, literal := s.Scan()
+		switch {
+		case tok == token.EOF:
+			return last, b.String() + text[at:]
+		case tok == token.COMMENT:
+			last = literal
+			if drop(literal) {
+				b.WriteString(text[at:file.Offset(pos)])
+				at = file.Offset(pos) + len(literal)
+			}
+		case tok != token.SEMICOLON || literal == ";":
+			last = ""
+		}
 	}
 }
 
-// comments lists those between two chunks: same is on the line on which the first one ends, if there is a first one.
-// Empty lines are kept.
-func comments(gap string, first bool) (same, other string) {
+// comments lists those between two chunks. Empty lines are kept.
+func comments(gap string) string {
 	file := token.NewFileSet().AddFile("", -1, len(gap))
 	var s scanner.Scanner
 	s.Init(file, []byte(gap), nil, scanner.ScanComments)
@@ -116,21 +141,16 @@ func comments(gap string, first bool) (same, other string) {
 			continue
 		}
 		at := file.Offset(pos)
-		switch lines := strings.Count(gap[end:at], "\n"); {
-		case first && lines == 0 && end == 0 && !strings.Contains(text, "\n"):
-			same = text
-		case lines > 1 && end > 0:
-			b.WriteString("\n" + text + "\n")
-		default:
-			b.WriteString(text + "\n")
+		if end > 0 && strings.Count(gap[end:at], "\n") > 1 {
+			b.WriteString("\n")
 		}
+		b.WriteString(text + "\n")
 		end = at + len(text)
 	}
-	other = b.String()
-	if other != "" && strings.Count(gap[end:], "\n") > 1 {
-		other += "\n"
+	if end > 0 && strings.Count(gap[end:], "\n") > 1 {
+		b.WriteString("\n")
 	}
-	return same, other
+	return b.String()
 }
 
 // write makes the declarations and the body.
@@ -139,7 +159,7 @@ func (f *plainFile) write() {
 	var storage, declarations, body strings.Builder
 	for _, o := range f.fresh {
 		if v, ok := o.(*types.Var); ok {
-			fmt.Fprintf(&storage, "var %s %s\n", f.names[o], f.printer.str(v.Type()))
+			fmt.Fprintf(&storage, "%s %s\n", f.names[o], f.printer.str(v.Type()))
 		}
 	}
 	f.carryOver(&declarations, &body)
@@ -191,7 +211,14 @@ func (f *plainFile) write() {
 		}
 	}
 	body.WriteString(f.tail)
-	f.result.Declarations = storage.String() + "\n" + declarations.String()
+	switch variables := storage.String(); strings.Count(variables, "\n") {
+	case 0:
+		f.result.Declarations = declarations.String()
+	case 1:
+		f.result.Declarations = "var " + variables + "\n" + declarations.String()
+	default:
+		f.result.Declarations = "var (\n" + variables + ")\n\n" + declarations.String()
+	}
 	f.result.Body = body.String()
 }
 
@@ -258,6 +285,8 @@ func (f *plainFile) showValue(p *piece) string {
 		return fmt.Sprintf("if err := %s; err != nil {\n%s(err)\n}", text, show)
 	case r.forEffect(call, isCall, tv):
 		return text // fmt.Println and its like: a program does not look at their errors
+	case results != nil:
+		return fmt.Sprintf("%s(%sAll(%s))", show, strings.TrimSuffix(show, "Show")+"BundleOf", text)
 	default:
 		return fmt.Sprintf("%s(%s)", show, text)
 	}
@@ -265,7 +294,7 @@ func (f *plainFile) showValue(p *piece) string {
 
 // carryOver gives variables of a type with a new version their values.
 func (f *plainFile) carryOver(declarations, body *strings.Builder) {
-	m := &mover{rewriter: &rewriter{lowering: f.lowering, printer: f.printer}, names: map[typePair]string{}, changed: map[string]string{}}
+	m := &mover{rewriter: &rewriter{lowering: f.lowering, printer: f.printer}, names: map[typePair]string{}, changed: map[string]string{}, member: f.member}
 	for _, n := range slices.Sorted(maps.Keys(f.carried)) {
 		s := f.carried[n].symbol
 		v, ok := f.pkg.Scope().Lookup(n).(*types.Var)
@@ -354,15 +383,8 @@ func (f *plainFile) callIt(id *ast.Ident, o types.Object, selected bool) string 
 		}
 		return id.Name
 	}
-	if v, ok := o.(*types.Var); ok && v.Embedded() { // its name is that of its type
-		t := v.Type()
-		if p, ok := t.(*types.Pointer); ok {
-			t = p.Elem()
-		}
-		if named, ok := t.(*types.Named); ok && f.names[named.Obj()] != "" {
-			return f.names[named.Obj()]
-		}
-		return id.Name
+	if v, ok := o.(*types.Var); ok && v.Embedded() {
+		return f.member(v, id.Name)
 	}
 	if name := f.names[o]; name != "" {
 		return name
@@ -370,7 +392,23 @@ func (f *plainFile) callIt(id *ast.Ident, o types.Object, selected bool) string 
 	return id.Name
 }
 
-var directives = regexp.MustCompile(`/\*line In\[\d+\]:\d+:\d+\*/`)
+// member is the name of a field: an embedded one is called like its type.
+func (f *plainFile) member(o types.Object, name string) string {
+	v, ok := o.(*types.Var)
+	if !ok || !v.Embedded() {
+		return name
+	}
+	t := v.Type()
+	if p, ok := t.(*types.Pointer); ok {
+		t = p.Elem()
+	}
+	if named, ok := t.(*types.Named); ok && f.names[named.Obj()] != "" {
+		return f.names[named.Obj()]
+	}
+	return name
+}
+
+var positions = regexp.MustCompile(`^/\*line In\[\d+\]:\d+:\d+\*/$`)
 
 // plainText is a part of the check file with the program's names.
 func (f *plainFile) plainText(start, end int) string {
@@ -384,7 +422,8 @@ func (f *plainFile) plainText(start, end int) string {
 		last = e.end
 	}
 	b.WriteString(f.file.source[last:end])
-	return strings.TrimSpace(directives.ReplaceAllString(b.String(), ""))
+	_, text := scanComments(b.String(), positions.MatchString) // in a string it is the user's
+	return strings.TrimSpace(text)
 }
 
 // finish settles the names of packages: a name of the program, and a word of the notebook, stay what they are.
