@@ -33,7 +33,7 @@ func kernelCommand() *cobra.Command {
 		Long: `Makes the kernel known to Jupyter, VS Code and everything else that reads kernel specifications.
 Notebooks run with 'fovea run' need no installation.`,
 	}
-	command.AddCommand(kernelInstallCommand(), kernelUninstallCommand(), kernelServeCommand())
+	command.AddCommand(kernelInstallCommand(), kernelUninstallCommand(), kernelPapermillCommand(), kernelServeCommand())
 	return command
 }
 
@@ -184,7 +184,7 @@ func openKernelSession(ctx context.Context, dir string, s server.Setup) (server.
 	if err != nil {
 		return server.Opened{}, err
 	}
-	return server.Opened{Engine: kernelEngine{commands, assisted, assisted, assisted}, Warning: warning}, nil
+	return server.Opened{Engine: kernelEngine{commands, assisted, assisted, assisted, assisted}, Warning: warning}, nil
 }
 
 // jupyterNotebook is the notebook's path, of which Jupyter tells more or less: with a drive's name in front, or relative to
@@ -211,6 +211,7 @@ type kernelEngine struct {
 	server.Completer
 	server.Inspector
 	server.Evaluator
+	server.Answerer
 }
 
 // historyFile is where cells are remembered; "" when there is no folder for it, which costs the memory, not the kernel.

@@ -103,7 +103,7 @@ func maskCommands(cell string) string {
 	var b strings.Builder
 	for line := range strings.Lines(cell) {
 		switch {
-		case strings.HasPrefix(line, "%%") && len(strings.TrimSpace(line)) > 2:
+		case strings.HasPrefix(line, "%%") && len(strings.Fields(line)[0]) > 2: // after a bare %% with arguments stands Go
 			b.WriteString(blank(cell[b.Len():]))
 			return b.String()
 		case strings.HasPrefix(line, "%"), strings.HasPrefix(line, "!"):

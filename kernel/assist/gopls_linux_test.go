@@ -2,6 +2,7 @@ package assist
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"fovea/internal/home"
 	"fovea/kernel/display"
@@ -152,7 +154,8 @@ func TestWithGopls(t *testing.T) {
 			"fmt.Print¦ln(1)":                 "func fmt.Println(a ...any) (n int, err error)\n\n\nPrintln formats",
 			"double¦":                         "func double(x int) int",
 			"¦double(3)":                      "func double(x int) int",
-			"double(¦":                        "double(x int) int",
+			"double(¦":                        "double(x int) int\n\nparameter 1 of 1: `x int`",
+			"double(p¦.X)":                    "var p point",
 			"s := \"𝄞\"; strings.Repeat(s, ¦": "Repeat(s string, count int) string",
 			"p¦":                              "var p point",
 			"f := p.größ¦e":                   "field größe int",
@@ -184,6 +187,64 @@ func TestWithGopls(t *testing.T) {
 		if !slices.Equal(marked, []string{"s", "nothing"}) {
 			t.Errorf("marked %q: %+v", marked, got)
 		}
+	})
+	// One place in three encodings, and back: 𝄞 is two UTF-16 units, ä and € are one, of two and three bytes.
+	t.Run("answer", func(t *testing.T) {
+		const code = "x := 1\ns := \"ä𝄞€\"; var größe int = s; strings.Repeat(s, "
+		columns := func(before string) map[string]int {
+			return map[string]int{"utf-8": len(before), "utf-16": len(utf16.Encode([]rune(before))), "utf-32": len([]rune(before))}
+		}
+		ask := func(method, code string, line, character int, encoding string) string {
+			t.Helper()
+			params, err := json.Marshal(Question{code, Position{line, character}, encoding})
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := e.Answer(t.Context(), method, params)
+			if err != nil {
+				t.Fatalf("%s: %v", method, err)
+			}
+			text, err := json.Marshal(result)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(text)
+		}
+		_, line, _ := strings.Cut(code, "\n")
+		for encoding := range columns("") {
+			at := func(part string, more int) int { return columns(line[:strings.Index(line, part)+more])[encoding] }
+			if got := ask("signature", code, 1, at("strings.Rep", len("strings.Repeat(s, ")), encoding); !strings.Contains(got, "Repeat(s string, count int) string") || !strings.Contains(got, `"activeParameter":1`) {
+				t.Errorf("%s: signature %s", encoding, got)
+			}
+			if got := ask("hover", code, 1, at("Repeat", 2), encoding); !strings.Contains(got, "func strings.Repeat") {
+				t.Errorf("%s: hover %s", encoding, got)
+			}
+			word := strings.Index(line, "strings.Rep") + len("strings.Rep")
+			want := fmt.Sprintf(`"range":{"start":{"line":1,"character":%d},"end":{"line":1,"character":%d}}`, at("Repeat", 0), at("Repeat", 3))
+			if got := ask("complete", code[:strings.Index(code, "\n")+1]+line[:word], 1, at("Repeat", 3), encoding); !strings.Contains(got, want) || !strings.Contains(got, `"newText":"Repeat"`) {
+				t.Errorf("%s: complete %s, want %s", encoding, got, want)
+			}
+			whole := code + "2)"
+			want = fmt.Sprintf(`"range":{"start":{"line":1,"character":%d},"end":{"line":1,"character":%d}},"severity":1`, at("= s;", 2), at("= s;", 3))
+			if got := ask("diagnose", whole, 0, 0, encoding); !strings.Contains(got, want) {
+				t.Errorf("%s: diagnose %s, want %s", encoding, got, want)
+			}
+			want = fmt.Sprintf(`"end":{"line":1,"character":%d}`, columns(line + "2 )")[encoding])
+			if got := ask("format", code+"2 )", 0, 0, encoding); !strings.Contains(got, want) || !strings.Contains(got, `Repeat(s, 2)`) {
+				t.Errorf("%s: format %s, want %s", encoding, got, want)
+			}
+		}
+		for _, bad := range []string{`[]`, `{"code": "x", "positionEncoding": "ebcdic"}`} {
+			if _, err := e.Answer(t.Context(), "complete", json.RawMessage(bad)); err == nil {
+				t.Errorf("%s is no error", bad)
+			}
+		}
+		if _, err := e.Answer(t.Context(), "nothing", json.RawMessage(`{}`)); err == nil {
+			t.Error("an unknown method is no error")
+		}
+		// A place outside the cell is one at its edge.
+		ask("hover", "x", 99, 99, "utf-32")
+		ask("hover", "ä", -1, -5, "utf-16")
 	})
 	t.Run("while a cell runs", func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())

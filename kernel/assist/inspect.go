@@ -2,6 +2,7 @@ package assist
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -16,8 +17,8 @@ type Signature struct {
 	Active        int // the parameter that is being written
 }
 
-// Inspect describes what stands at an offset of the cell: its declaration and documentation. Within the brackets of a call,
-// where nothing stands yet, that is the called function.
+// Inspect describes what stands at an offset of the cell: its declaration and documentation. Within the brackets of a call
+// the called function follows, with the parameter that is being written; where nothing stands yet, that is all.
 func (a *Assistant) Inspect(ctx context.Context, cell string, offset, detail int) (b display.Bundle, found bool, err error) {
 	var hover *struct {
 		Contents struct {
@@ -29,18 +30,33 @@ func (a *Assistant) Inspect(ctx context.Context, cell string, offset, detail int
 			return b, false, err
 		}
 	}
-	if hover != nil && hover.Contents.Value != "" {
-		return markdown(hover.Contents.Value), true, nil
-	}
 	s, err := a.Signature(ctx, cell, offset)
+	if hover != nil && hover.Contents.Value != "" {
+		text := hover.Contents.Value
+		if s != nil && !strings.Contains(firstLine(strings.TrimPrefix(text, "```go\n")), "func "+s.Label) { // the name of the call itself
+			text += "\n\n---\n\n" + s.parameter() + "in\n```go\n" + s.Label + "\n```"
+		}
+		return markdown(text), true, nil
+	}
 	if s == nil {
 		return b, false, err
 	}
 	text := "```go\n" + s.Label + "\n```"
+	if p := s.parameter(); p != "" {
+		text += "\n\n" + p
+	}
 	if s.Documentation != "" {
 		text += "\n\n" + s.Documentation
 	}
 	return markdown(text), true, nil
+}
+
+// parameter names the one that is being written.
+func (s *Signature) parameter() string {
+	if s.Active < 0 || s.Active >= len(s.Parameters) {
+		return ""
+	}
+	return fmt.Sprintf("parameter %d of %d: `%s` ", s.Active+1, len(s.Parameters), s.Parameters[s.Active])
 }
 
 // named reports whether an identifier touches an offset.

@@ -32,11 +32,9 @@ func init() { // it refers to itself, through the names that a wrong one may hav
 		"env":           (*call).envCommand,
 		"list":          (*call).listCommand,
 		"ls":            (*call).listCommand,
-		"vars":          (*call).varsCommand,
 		"remove":        (*call).removeCommand,
 		"rm":            (*call).removeCommand,
 		"reset":         (*call).resetCommand,
-		"restart":       (*call).restartCommand,
 		"capture":       (*call).captureCommand,
 		"with_inputs":   func(c *call, _ special, _ []string) error { c.ask = askLine; return nil },
 		"with_password": func(c *call, _ special, _ []string) error { c.ask = askPassword; return nil },
@@ -51,7 +49,7 @@ func init() { // it refers to itself, through the names that a wrong one may hav
 		"goworkfix":     (*call).goworkfixCommand,
 		"widgets":       explained("%widgets is not there yet: GoNB's widgets do not answer in this kernel"),
 		"widgets_hb":    explained("%widgets is not there yet: GoNB's widgets do not answer in this kernel"),
-		"test":          missing("%test is not there yet: call the function, or keep tests in a module and run them with !go test"),
+		"test":          (*call).testCommand,
 		"wasm":          missing("%wasm is not there yet: cells run in the kernel's worker only"),
 	}
 }
@@ -100,6 +98,10 @@ func (c *call) cellMagic(p parsed) error {
 	list := words(p.magic)
 	name, args := list[0], list[1:]
 	switch name {
+	case "%fmt":
+		return c.format(p.body)
+	case "%check", "%vet":
+		return c.check(c.cell.Source)
 	case "%%writefile":
 		return c.writeFile(args, p.body)
 	case "%%script":
@@ -129,7 +131,7 @@ func (c *call) writeFile(args []string, text string) error {
 		if err := atomicfile.WriteBytes(path, []byte(text)); err != nil {
 			return err
 		}
-		c.printf("Cell contents written to %q.\n", path)
+		c.warnf("Cell contents written to %q.\n", args[0]) // on stderr, as GoNB has it
 		return nil
 	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
@@ -143,7 +145,7 @@ func (c *call) writeFile(args []string, text string) error {
 	if err != nil {
 		return err
 	}
-	c.printf("Cell contents appended to %q.\n", path)
+	c.warnf("Cell contents appended to %q.\n", args[0])
 	return nil
 }
 
@@ -152,10 +154,7 @@ func (c *call) mainCommand(s special, args []string) error {
 		return failed("%%%% stands twice in this cell: it has one main")
 	}
 	c.main = s.line
-	if len(args) == 0 {
-		return nil
-	}
-	return c.setArgs(args)
+	return c.setArgs(args) // none: those of an earlier %args go, as in GoNB
 }
 
 func (c *call) setArgs(args []string) error {
@@ -276,17 +275,6 @@ func (c *call) listCommand(_ special, _ []string) error {
 	return nil
 }
 
-func (c *call) varsCommand(_ special, _ []string) error {
-	var rows [][]string
-	for _, n := range c.engine.session.Names() {
-		if n.Kind == "var" {
-			rows = append(rows, []string{n.Name, short(n.Type), fmt.Sprintf("In[%d]", n.Cell)})
-		}
-	}
-	c.table([]string{"variable", "type", "cell"}, rows, "There are no variables.")
-	return nil
-}
-
 func short(s string) string {
 	if r := []rune(s); len(r) > 100 {
 		return string(r[:99]) + "…"
@@ -340,14 +328,6 @@ func (c *call) resetCommand(_ special, args []string) error {
 		return err
 	}
 	c.printf("All values, names and imports are forgotten.\n")
-	return nil
-}
-
-func (c *call) restartCommand(_ special, _ []string) error {
-	if err := c.engine.Restart(c.ctx); err != nil {
-		return err
-	}
-	c.printf("All values are forgotten; imports and declarations stay.\n")
 	return nil
 }
 

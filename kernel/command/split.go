@@ -24,7 +24,7 @@ type parsed struct {
 }
 
 // cellMagics are the commands that take a whole cell.
-var cellMagics = map[string]bool{"%%writefile": true, "%%script": true, "%%bash": true, "%%sh": true}
+var cellMagics = map[string]bool{"%fmt": true, "%check": true, "%vet": true, "%%writefile": true, "%%script": true, "%%bash": true, "%%sh": true}
 
 // parse finds the special lines of a cell. They start in the first column, with % or ! or the prefix and one of those;
 // a \ at a line's end continues it. Within raw strings and comments nothing is special, nor is a ! where Go goes on

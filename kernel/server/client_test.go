@@ -62,6 +62,8 @@ func (f *fake) Execute(ctx context.Context, cell session.Cell, out session.Outpu
 		panic("a fault of the engine")
 	case "page":
 		out.(Pager).Page(text("help"))
+	case "replace":
+		out.(Replacer).ReplaceInput("größer")
 	case "wait":
 		select {
 		case <-ctx.Done():

@@ -99,6 +99,9 @@ func (c *comms) get(id string, parent *request) *Comm {
 // asks, so that the page does not wait.
 func (c *comms) open(r *request, body *wire.CommOpen) {
 	target := c.server.options.Targets[body.Target]
+	if target == nil {
+		target = c.server.ownTarget(body.Target)
+	}
 	comm := &Comm{ID: body.ID, Target: body.Target, server: c.server, inCell: target == nil}
 	if target == nil {
 		// A cell may know the target; the engine answers when none does.

@@ -68,6 +68,9 @@ type (
 
 	// A Pager shows something beside the notebook instead of in it, as help is.
 	Pager interface{ Page(b display.Bundle) }
+
+	// A Replacer puts text in the place of the cell's source.
+	Replacer interface{ ReplaceInput(text string) }
 )
 
 // Setup is what an Engine gets when it is opened.

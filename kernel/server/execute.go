@@ -100,6 +100,7 @@ func (sh *shell) cell(r *request, body *wire.ExecuteRequest) {
 		metadata["fovea"] = milliseconds(timing)
 	}
 	s.reply(r, reply, metadata)
+	s.tellVariables()
 }
 
 // aborts says whether the cell was sent before its sender could know that an earlier one has failed.
@@ -161,7 +162,7 @@ func (sh *shell) execute(ctx context.Context, r *request, body *wire.ExecuteRequ
 		if !body.Silent {
 			s.publish("error", r, failed.Error)
 		}
-		return wire.ExecuteError{ErrorReply: failed, Count: count, UserExpressions: map[string]any{}, Payload: []wire.PagePayload{}}, result.Timing
+		return wire.ExecuteError{ErrorReply: failed, Count: count, UserExpressions: map[string]any{}, Payload: []any{}}, result.Timing
 	}
 	return wire.ExecuteReply{OK: wire.Good, Count: count,
 		UserExpressions: evaluate(ctx, engine, body.UserExpressions), Payload: out.payload()}, result.Timing
@@ -231,6 +232,7 @@ var _ session.Output = (*output)(nil)
 var _ interface {
 	Inputter
 	Pager
+	Replacer
 } = (*output)(nil)
 
 // page makes the payload of something for the pager.

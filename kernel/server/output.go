@@ -32,7 +32,7 @@ type output struct {
 	text   strings.Builder
 	timer  *time.Timer
 	closed bool
-	pages  []wire.PagePayload
+	pages  []any  // payload of the reply
 	result string // text/plain of the value, for the history
 }
 
@@ -125,6 +125,13 @@ func (o *output) Page(b display.Bundle) {
 	o.pages = append(o.pages, page(b))
 }
 
+// ReplaceInput implements Replacer.
+func (o *output) ReplaceInput(text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pages = append(o.pages, wire.InputPayload{Source: "set_next_input", Text: text, Replace: true})
+}
+
 // Input implements Inputter.
 func (o *output) Input(ctx context.Context, prompt string, password bool) (string, error) {
 	o.mu.Lock()
@@ -133,10 +140,10 @@ func (o *output) Input(ctx context.Context, prompt string, password bool) (strin
 	return o.server.ask(ctx, o, prompt, password)
 }
 
-func (o *output) payload() []wire.PagePayload {
+func (o *output) payload() []any {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return append([]wire.PagePayload{}, o.pages...)
+	return append([]any{}, o.pages...)
 }
 
 // close sends what is left; what comes later is not this cell's.

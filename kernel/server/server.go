@@ -20,7 +20,7 @@ type Options struct {
 	Version, GoVersion string
 	// History is the file that remembers cells from one kernel to the next; "" for none.
 	History string
-	// Targets are what a frontend may open comms to, by name.
+	// Targets are what a frontend may open comms to, by name, besides AssistTarget and VariablesTarget.
 	Targets map[string]Target
 	// Parent is the process whose end ends the server; 0 for none.
 	Parent int
@@ -48,7 +48,9 @@ type Server struct {
 	orders  *queue // requests on the control channel
 	shells  subshells
 	input   stdinState
-	file    string // the connection file that the server wrote, because it chose the ports
+
+	watchers watchers
+	file     string // the connection file that the server wrote, because it chose the ports
 
 	ctx    context.Context // ends with the server
 	cancel context.CancelFunc

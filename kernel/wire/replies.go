@@ -27,7 +27,7 @@ type ExecuteReply struct {
 	OK
 	Count           int            `json:"execution_count"`
 	UserExpressions map[string]any `json:"user_expressions"`
-	Payload         []PagePayload  `json:"payload"`
+	Payload         []any          `json:"payload"`
 }
 
 // ExecuteError is the reply to a cell that failed or was not run.
@@ -35,7 +35,7 @@ type ExecuteError struct {
 	ErrorReply
 	Count           int            `json:"execution_count"`
 	UserExpressions map[string]any `json:"user_expressions"`
-	Payload         []PagePayload  `json:"payload"`
+	Payload         []any          `json:"payload"`
 }
 
 // PagePayload shows something in the frontend's pager.
@@ -43,6 +43,13 @@ type PagePayload struct {
 	Source string         `json:"source"` // "page"
 	Data   map[string]any `json:"data"`
 	Start  int            `json:"start"`
+}
+
+// InputPayload puts text into the cell that was run, or into the next one.
+type InputPayload struct {
+	Source  string `json:"source"` // "set_next_input"
+	Text    string `json:"text"`
+	Replace bool   `json:"replace"` // the cell that was run
 }
 
 // InspectReply is what is known of a name.
