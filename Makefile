@@ -8,7 +8,7 @@ FOVEA  := build/fovea
 VENV   := build/jupyter
 OUT    ?= build/demo
 
-.PHONY: help all build setup demo lab test bench bench-kernel claims generate jupyter-env clean
+.PHONY: help all build setup demo lab test bench bench-kernel claims parity generate jupyter-env clean
 
 help:
 	@echo 'make demo      run the quick start notebook and write its page to $(OUT)'
@@ -17,6 +17,7 @@ help:
 	@echo 'make setup     build the command and install XLA, nothing else'
 	@echo 'make bench     measure a training step against plain GoMLX, and the kernel against GoNB'
 	@echo 'make claims    reproduce every recipe'"'"'s small claim (long)'
+	@echo 'make parity    compare networks with torchvision and timm (installs PyTorch privately, 5 GB)'
 	@echo 'make generate  write generated tables and imports again'
 	@echo 'make clean     remove build/'
 
@@ -53,6 +54,14 @@ bench-kernel: build jupyter-env
 
 claims: setup
 	$(FOVEA) reproduce --all --scale small
+
+# Reference networks come from Python; the tests that read them are skipped without.
+PARITY ?= $(abspath build/parity)
+parity: setup
+	@test -x $(PARITY)/venv/bin/python || python3 -m venv $(PARITY)/venv
+	@test -e $(PARITY)/installed || { $(PARITY)/venv/bin/pip install -q -r internal/parity/requirements.txt && touch $(PARITY)/installed; }
+	$(PARITY)/venv/bin/python internal/parity/reference.py $(PARITY)/reference
+	FOVEA_PARITY=$(PARITY)/reference go test -count=1 -v ./internal/parity
 
 generate:
 	go generate ./recipes
