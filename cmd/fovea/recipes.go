@@ -94,13 +94,15 @@ func verdictOf(name, claim string) string {
 }
 
 func showCommand() *cobra.Command {
-	var variant string
+	var variant, weights string
+	var newHead bool
 	var set []string
 	cmd := &cobra.Command{
 		Use:   "show RECIPE",
 		Short: "Show a recipe's card, its configurations and its network's table",
 		Example: `  fovea show vgg
-  fovea show vgg --variant A --set classes=10`,
+  fovea show vgg --variant A --set classes=10
+  fovea show vgg --weights vgg16.safetensors`,
 		Args: oneRecipe, ValidArgsFunction: recipeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := recipes.Lookup(args[0])
@@ -112,6 +114,10 @@ func showCommand() *cobra.Command {
 				return err
 			}
 			table, err := networkTable(e, config) // first, so that a configuration that can't be built prints no half page
+			if err != nil {
+				return err
+			}
+			fitting, err := weightsFit(e, config, weights, newHead)
 			if err != nil {
 				return err
 			}
@@ -128,13 +134,34 @@ func showCommand() *cobra.Command {
 			for _, c := range e.Claims {
 				fmt.Fprintf(out, "Claim %s (%s): %s\n", c.Name, verdictOf(e.Name, c.Name), c.Statement)
 			}
-			fmt.Fprint(out, table)
+			fmt.Fprint(out, table, fitting)
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&variant, "variant", "", "one of the recipe's variants")
 	setFlag(cmd, &set)
+	weightFlags(cmd, &weights, &newHead)
 	return cmd
+}
+
+// weightsFit says how a file of weights fits a recipe's network; it is empty without a file.
+func weightsFit(e *recipes.Entry, config any, file string, newHead bool) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	if e.Kind != recipes.ModelKind {
+		return "", fmt.Errorf("recipe %s is a %s: it has no network of its own to give weights to", e.Name, e.Kind)
+	}
+	b, err := backend.Open("go")
+	if err != nil {
+		return "", err
+	}
+	network, err := e.Network(config, nil)
+	if err != nil {
+		return "", err
+	}
+	report, err := recipes.CheckWeights(b, network, file, e.Weights(config), e.Input(config), recipes.WeightOptions{NewHead: newHead})
+	return fmt.Sprintf("weights: %s\n", report), err
 }
 
 // networkTable lists a model's layers and taps; it is empty for what has no network of its own.

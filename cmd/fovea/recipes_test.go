@@ -105,3 +105,42 @@ func TestTrainWritesARunFolderAndResumes(t *testing.T) {
 		t.Errorf("resume: %v\n%s", err, log)
 	}
 }
+
+// Weights go out of one training and into another, and what does not fit is said before anything begins.
+func TestWeightsInAndOut(t *testing.T) {
+	if os.Getenv("GOMLX_BACKEND") == "" {
+		t.Setenv("GOMLX_BACKEND", "go")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "vgg.safetensors")
+	small := func(args ...string) []string {
+		return append([]string{"train", "vgg", "--data", "shapes", "--images", "64", "--size", "16", "--steps", "2", "--batch", "16",
+			"--set", "stages=[[8],[8]]", "--set", "hidden=8"}, args...)
+	}
+	out, log, err := runRecipes(t, small("--run", filepath.Join(dir, "one"), "--save-weights", file)...)
+	if err != nil || !strings.Contains(out, "weights written to "+file) {
+		t.Fatalf("%v\n%s%s", err, out, log)
+	}
+	out, log, err = runRecipes(t, small("--run", filepath.Join(dir, "two"), "--weights", file)...)
+	if err != nil || !strings.Contains(out, "has torchvision's names: 8 variables") {
+		t.Errorf("%v\n%s%s", err, out, log)
+	}
+	show := []string{"show", "vgg", "--weights", file, "--set", "stages=[[8],[8]]", "--set", "hidden=8", "--set", "size=16"}
+	_, _, err = runRecipes(t, show...)
+	if err == nil || !strings.Contains(err.Error(), "--new-head") {
+		t.Errorf("a head for other classes: %v", err)
+	}
+	out, _, err = runRecipes(t, append(show, "--new-head")...)
+	if err != nil || !strings.Contains(out, "fresh: output/") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for says, args := range map[string][]string{
+		"leave --weights out": small("--weights", file, "--resume", "--run", dir),
+		"give them too":       small("--new-head"),
+		"no such file":        small("--weights", file+"x", "--run", filepath.Join(dir, "three")),
+	} {
+		if _, _, err := runRecipes(t, args...); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v: error %v, want one with %q", args, err, says)
+		}
+	}
+}

@@ -25,6 +25,8 @@ type trainOptions struct {
 	seed                 int64
 	images, size         int
 	resume               bool
+	weights, save        string // files of weights to begin with, and to write at the end
+	newHead              bool
 }
 
 func trainCommand() *cobra.Command {
@@ -39,7 +41,8 @@ checkpoints. Ctrl-C stops between two steps and saves one; --resume goes on from
 The fields classes, size and channels of the configuration follow the images unless they are set.`,
 		Example: `  fovea train vgg --data cifar10 --variant A --epochs 5
   fovea train vgg --data shapes --set hidden=256,256 --set dropout=0.3 --epochs 5 --run runs/small
-  fovea train vgg --data shapes --set hidden=256,256 --set dropout=0.3 --epochs 5 --run runs/small --resume`,
+  fovea train vgg --data shapes --set hidden=256,256 --set dropout=0.3 --epochs 5 --run runs/small --resume
+  fovea train vgg --weights vgg16.safetensors --new-head --set size=224 --data shapes --epochs 1`,
 		Args: oneRecipe, ValidArgsFunction: recipeNames,
 		RunE: func(cmd *cobra.Command, args []string) error { return train(cmd, args[0], o) },
 	}
@@ -55,6 +58,8 @@ The fields classes, size and channels of the configuration follow the images unl
 	flags.IntVar(&o.images, "images", 0, "use so many of the training images only (0: all)")
 	flags.IntVar(&o.size, "size", 0, "shrink the images to this height and width (0: as they are)")
 	flags.StringVar(&o.run, "run", "", "run folder (default runs/RECIPE-DATE)")
+	weightFlags(cmd, &o.weights, &o.newHead)
+	flags.StringVar(&o.save, "save-weights", "", "write the trained weights to this `file` (.safetensors or .npz), under the first library's names that the recipe knows")
 	flags.BoolVar(&o.resume, "resume", false, "go on from the newest checkpoint in the run folder")
 	return cmd
 }
@@ -117,6 +122,13 @@ func train(cmd *cobra.Command, name string, o trainOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.weights != "" {
+		report, err := trainer.LoadWeights(o.weights, e.Weights(config), []int{data.Train.H, data.Train.W, data.Train.C}, recipes.WeightOptions{NewHead: o.newHead})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "weights: %s\n", report)
+	}
 	if err := trainer.Run(ctx, data.Train, data.Valid); err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w; the same command with --run %s --resume goes on from there", err, o.run)
@@ -129,7 +141,24 @@ func train(cmd *cobra.Command, name string, o trainOptions) error {
 		return err
 	}
 	fmt.Fprintf(out, "test: %s\nrun folder: %s\n", evaluation, o.run)
+	if o.save == "" {
+		return nil
+	}
+	var names recipes.WeightMap // this project's own, where the recipe knows no others
+	if maps := e.Weights(config); len(maps) > 0 {
+		names = maps[0]
+	}
+	if err := trainer.SaveWeights(o.save, names); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "weights written to %s\n", o.save)
 	return nil
+}
+
+// weightFlags adds the flags of a command that reads a file of weights.
+func weightFlags(cmd *cobra.Command, file *string, newHead *bool) {
+	cmd.Flags().StringVar(file, "weights", "", "begin with the weights in this `file`, safetensors or npz, as torchvision or timm name them, or as --save-weights wrote them")
+	cmd.Flags().BoolVar(newHead, "new-head", false, "leave the last layer out of --weights: it starts afresh, for other classes")
 }
 
 func (o trainOptions) check() error {
@@ -138,6 +167,10 @@ func (o trainOptions) check() error {
 		return fmt.Errorf("train: %d epochs, %d steps, batches of %d and a rate of %g: none may be negative", o.epochs, o.steps, o.batch, o.rate)
 	case o.epochs > 0 && o.steps > 0:
 		return errors.New("train: --epochs and --steps are two ways to say the same: give one")
+	case o.resume && o.weights != "":
+		return errors.New("train: --resume goes on with the run's own weights: leave --weights out, or begin another run")
+	case o.newHead && o.weights == "":
+		return errors.New("train: --new-head says which of the --weights are left out: give them too")
 	case o.resume && o.run == "":
 		return errors.New("train: --resume needs --run, the folder of the run to go on with")
 	}
