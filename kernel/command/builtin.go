@@ -49,7 +49,7 @@ func init() { // it refers to itself, through the names that a wrong one may hav
 		"goworkfix":     (*call).goworkfixCommand,
 		"widgets":       explained("%widgets is not there yet: GoNB's widgets do not answer in this kernel"),
 		"widgets_hb":    explained("%widgets is not there yet: GoNB's widgets do not answer in this kernel"),
-		"test":          missing("%test is not there yet: call the function, or keep tests in a module and run them with !go test"),
+		"test":          (*call).testCommand,
 		"wasm":          missing("%wasm is not there yet: cells run in the kernel's worker only"),
 	}
 }
@@ -131,7 +131,7 @@ func (c *call) writeFile(args []string, text string) error {
 		if err := atomicfile.WriteBytes(path, []byte(text)); err != nil {
 			return err
 		}
-		c.printf("Cell contents written to %q.\n", path)
+		c.warnf("Cell contents written to %q.\n", args[0]) // on stderr, as GoNB has it
 		return nil
 	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
@@ -145,7 +145,7 @@ func (c *call) writeFile(args []string, text string) error {
 	if err != nil {
 		return err
 	}
-	c.printf("Cell contents appended to %q.\n", path)
+	c.warnf("Cell contents appended to %q.\n", args[0])
 	return nil
 }
 
@@ -154,10 +154,7 @@ func (c *call) mainCommand(s special, args []string) error {
 		return failed("%%%% stands twice in this cell: it has one main")
 	}
 	c.main = s.line
-	if len(args) == 0 {
-		return nil
-	}
-	return c.setArgs(args)
+	return c.setArgs(args) // none: those of an earlier %args go, as in GoNB
 }
 
 func (c *call) setArgs(args []string) error {

@@ -142,13 +142,17 @@ type call struct {
 	out    session.Output
 	result session.Result // what hidden cells and commands add to it
 
-	ask     asking // of the next program
-	main    int    // the line of %%; -1: none
-	args    []string
-	exec    string // the function of %exec
-	line    int    // of %exec
-	timed   bool
-	capture *tee
+	ask   asking // of the next program
+	main  int    // the line of %%; -1: none
+	args  []string
+	exec  string // the function of %exec
+	line  int    // of %exec
+	timed bool
+
+	test     bool // %test
+	testLine int
+	testArgs []string
+	capture  *tee
 }
 
 // Execute runs a cell: first its special lines, in order, then its Go.
@@ -183,11 +187,19 @@ func (e *Engine) Execute(ctx context.Context, cell session.Cell, out session.Out
 	if err != nil {
 		return session.Result{Err: c.explainAt(err, 0, "")}
 	}
+	if c.test {
+		if source, err = c.testSource(source); err != nil {
+			return session.Result{Err: c.explainAt(err, c.testLine, "%test")}
+		}
+	}
 	if strings.TrimSpace(source) == "" {
 		return session.Result{}
 	}
 	cell.Source = source
 	r = e.session.Execute(ctx, cell, c.out)
+	if c.test && r.Err != nil && r.Err.Name == session.Exit {
+		r.Err = &session.CellError{Name: TestFailure, Message: "tests have failed"} // they have said why
+	}
 	if c.timed {
 		ms := func(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
 		t := r.Timing

@@ -423,7 +423,7 @@ func TestNamesAndTheRest(t *testing.T) {
 		t.Errorf("said twice: %q", r.Notes)
 	}
 	cells := len(b.fake.cells)
-	b.fails("%test\nfunc TestX(t *testing.T) {}", "not there yet")
+	b.fails("%test\nx := 1", "there is no test")
 	b.fails("%wasm\nx", "not there yet")
 	if len(b.fake.cells) != cells {
 		t.Error("the Go of a refused cell ran")

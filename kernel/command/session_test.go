@@ -120,3 +120,45 @@ func TestForgetting(t *testing.T) {
 		t.Errorf("%%vars after %%reset: %q", shown)
 	}
 }
+
+// In a session tests see live values, and a panic in one of them leaves the values alone.
+func TestTestsInASession(t *testing.T) {
+	b := open(t)
+	b.ok("counter := 1") // and fmt, testing by their names
+	out := b.ok(`%test
+func TestCounter(t *testing.T) {
+	counter++
+	for _, want := range []int{2} {
+		t.Run("is", func(t *testing.T) {
+			if counter != want { t.Errorf("%d", counter) }
+		})
+	}
+}
+func TestKept(t *testing.T) {}
+func ExampleGreeting() {
+	fmt.Println("hello")
+	// Output: hello
+}`)
+	for _, want := range []string{"=== RUN   TestCounter/is\n", "--- PASS: TestCounter (", "--- PASS: ExampleGreeting (", "PASS\n"} {
+		if !strings.Contains(out.printed(), want) {
+			t.Errorf("no %q in\n%s", want, out.printed())
+		}
+	}
+	if strings.Contains(out.printed(), "\n0") || out.shown != nil {
+		t.Errorf("a value is shown: %q", out.printed())
+	}
+	r, out := b.run(`%test
+func TestPanics(t *testing.T) {
+	t.Run("inside", func(t *testing.T) { panic("boom") })
+}`)
+	if r.Err == nil || r.Err.Name != TestFailure || r.WorkerDied || !strings.Contains(out.printed(), "panic: boom") {
+		t.Errorf("%v, died %v: %s", r.Err, r.WorkerDied, out.printed())
+	}
+	if out := b.ok("counter"); strings.Join(out.shown, "") != "2" {
+		t.Errorf("counter is %s", out.shown)
+	}
+	// No tests in the cell: all that live; and flags.
+	if out := b.ok("%test -v -run Kept$\n"); !strings.Contains(out.printed(), "PASS: TestKept") || strings.Contains(out.printed(), "Panics") {
+		t.Error(out.printed())
+	}
+}
