@@ -182,6 +182,9 @@ func (a *Assistant) ask(cell string, offset int, method string) (*Document, *que
 	if offset >= 0 {
 		params["position"] = position(d.Text, at, p.utf8)
 	}
+	if err := p.lookAtModule(a.options.ModuleDir); err != nil {
+		return nil, nil, ErrUnavailable
+	}
 	// The live names lie in a file of their own, which the writing of a cell does not change.
 	if a.snapshot.Live != "" {
 		if err := p.show(live, a.snapshot.Live); err != nil {

@@ -60,6 +60,7 @@ type process struct {
 	// Guarded by the Assistant's mutex.
 	version int
 	texts   map[string]string // of the open files, by URI
+	module  string            // the times of go.mod and go.sum, as gopls knows them
 }
 
 // startProcess starts gopls for the files of a module and waits until it answers.
@@ -81,7 +82,7 @@ func startProcess(ctx context.Context, program, dir string) (*process, error) {
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{exited: make(chan struct{}), texts: map[string]string{}}
+	p := &process{exited: make(chan struct{}), texts: map[string]string{}, module: moduleStamp(dir)}
 	p.kill = func() { killGroup(command.Process) }
 	p.conn = newConn(out, in, answerServer)
 	go func() {
@@ -166,6 +167,31 @@ func (p *process) show(uri, text string) error {
 	return p.notify("textDocument/didChange", map[string]any{
 		"textDocument":   map[string]any{"uri": uri, "version": p.version},
 		"contentChanges": []any{map[string]string{"text": text}}})
+}
+
+// lookAtModule tells gopls when go.mod or go.sum has changed on disk, as when a cell's import has been fetched.
+func (p *process) lookAtModule(dir string) error {
+	stamp := moduleStamp(dir)
+	if stamp == p.module {
+		return nil
+	}
+	p.module = stamp
+	var changes []any
+	for _, name := range moduleNames {
+		changes = append(changes, map[string]any{"uri": fileURI(filepath.Join(dir, name)), "type": 2}) // changed
+	}
+	return p.notify("workspace/didChangeWatchedFiles", map[string]any{"changes": changes})
+}
+
+var moduleNames = []string{"go.mod", "go.sum"}
+
+func moduleStamp(dir string) (stamp string) {
+	for _, name := range moduleNames {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			stamp += fmt.Sprintln(info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return stamp
 }
 
 func (p *process) stop() { p.close(io.EOF); <-p.exited }
