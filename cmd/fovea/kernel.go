@@ -33,7 +33,7 @@ func kernelCommand() *cobra.Command {
 		Long: `Makes the kernel known to Jupyter, VS Code and everything else that reads kernel specifications.
 Notebooks run with 'fovea run' need no installation.`,
 	}
-	command.AddCommand(kernelInstallCommand(), kernelUninstallCommand(), kernelServeCommand())
+	command.AddCommand(kernelInstallCommand(), kernelUninstallCommand(), kernelPapermillCommand(), kernelServeCommand())
 	return command
 }
 

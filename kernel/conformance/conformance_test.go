@@ -26,7 +26,7 @@ type verdict struct {
 // TestKernel runs the suites against a kernel that is installed for this test alone. Each test in Python is a subtest.
 func TestKernel(t *testing.T) {
 	p := setUp(t)
-	for _, suite := range []string{"published", "protocol", "secure", "notebooks"} {
+	for _, suite := range []string{"published", "protocol", "secure", "notebooks", "parameters"} {
 		t.Run(suite, func(t *testing.T) { p.run(t, suite) })
 	}
 }

@@ -5,6 +5,7 @@
 //	protocol.py   what that suite leaves out: queues, priorities, interrupts, ends, signatures, subshells, transports
 //	secure.py     encrypted channels, and kernels that choose their ports
 //	notebooks.py  notebooks run by nbclient
+//	parameters.py parameters that papermill sets, through the package of fovea kernel papermill
 //	browser.py    notebooks in JupyterLab, in a browser without a screen
 //
 // 'make jupyter-env' installs what they need; $FOVEA_JUPYTER_PYTHON names its Python. Without it they are skipped.
