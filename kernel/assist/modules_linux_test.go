@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,13 +29,17 @@ func TestNewModuleWithGopls(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for name, text := range map[string]string{"go.mod": "module example.test/late\n\ngo 1.26\n", "late.go": "package late\n\nconst Lately = 1\n"} {
-		if err := os.MkdirAll(filepath.Join(dir, "late"), 0o755); err != nil {
+	write := func(name, text string) {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "late", name), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for copy, name := range map[string]string{"late": "Lately", "latest": "Lastly"} {
+		write(filepath.Join(dir, copy, "go.mod"), "module example.test/late\n\ngo 1.26\n")
+		write(filepath.Join(dir, copy, "late.go"), "package late\n\nconst "+name+" = 1\n")
 	}
 	s, err := session.Open(t.Context(), session.Options{Root: root, Notebook: filepath.Join(dir, "n.ipynb"), Dir: dir, Packages: testPackages, Loader: "fast"})
 	if err != nil {
@@ -52,6 +57,21 @@ func TestNewModuleWithGopls(t *testing.T) {
 		t.Fatal(r.Err)
 	}
 	if c, err := e.Complete(t.Context(), "late.La", 7); err != nil || !slices.Contains(names(c), "Lately") {
+		t.Errorf("%v %v", c, err)
+	}
+	mod := filepath.Join(s.ModuleDir(), "go.mod")
+	text, err := os.ReadFile(mod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(mod, strings.Replace(string(text), filepath.Join(dir, "late"), filepath.Join(dir, "latest"), 1))
+	if changed, err := s.AdoptModule(t.Context()); err != nil || len(changed) != 1 {
+		t.Fatalf("%v %v", changed, err)
+	}
+	if err := s.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := e.Complete(t.Context(), "late.La", 7); err != nil || !slices.Contains(names(c), "Lastly") {
 		t.Errorf("%v %v", c, err)
 	}
 }
