@@ -27,6 +27,7 @@ type Progress struct {
 	drawn       time.Time
 	pending     *time.Timer // draws what the interval held back
 	ended       bool
+	stopped     bool // its cell has ended without it
 	draw        func(p *Progress)
 	now         func() time.Time
 }
@@ -45,6 +46,46 @@ func NewProgress(label string, total int) *Progress {
 	defer p.mu.Unlock()
 	p.drawNow()
 	return p
+}
+
+// bars are those that are drawn in the running cell.
+var bars = struct {
+	sync.Mutex
+	open map[*Progress]bool
+}{open: map[*Progress]bool{}}
+
+// noteBar remembers a bar while it has not ended.
+func noteBar(p *Progress) {
+	bars.Lock()
+	defer bars.Unlock()
+	if p.ended || p.stopped {
+		delete(bars.open, p)
+	} else {
+		bars.open[p] = true
+	}
+}
+
+// EndCell says that the running cell has ended. When it was stopped, by an interrupt or a panic, the bars that it has shown and
+// that have not ended say so; one that moves on, in a goroutine, goes on. The kernel calls it; other code has no need to.
+func EndCell(stopped bool) {
+	bars.Lock()
+	open := bars.open
+	bars.open = map[*Progress]bool{}
+	bars.Unlock()
+	if !stopped {
+		return
+	}
+	for p := range open {
+		// A bar can be locked for ever by a goroutine that was stopped within it.
+		if !p.mu.TryLock() {
+			continue
+		}
+		if !p.ended {
+			p.stopped = true
+			p.drawNow()
+		}
+		p.mu.Unlock()
+	}
 }
 
 func newProgress(label string, total int, draw func(*Progress), now func() time.Time) *Progress {
@@ -112,7 +153,7 @@ func (p *Progress) set(done, total int, note string) {
 	if p.ended && done == p.done && note == p.note {
 		return
 	}
-	p.done, p.total, p.note = done, total, note
+	p.done, p.total, p.note, p.stopped = done, total, note, false
 	if total > 0 && done >= total {
 		p.ended = true
 		p.drawNow()
@@ -139,7 +180,10 @@ func (p *Progress) drawNow() {
 		p.pending.Stop()
 		p.pending = nil
 	}
-	p.drawn = p.now()
+	if !p.stopped {
+		p.drawn = p.now()
+	}
+	noteBar(p)
 	p.draw(p)
 }
 
@@ -210,6 +254,9 @@ func (p *Progress) count() string {
 // clock is the time passed, and before the end the time that is left at this pace.
 func (p *Progress) clock() string {
 	passed := p.drawn.Sub(p.started)
+	if p.stopped {
+		return shortTime(passed) + ", stopped"
+	}
 	if p.ended || p.done <= 0 || p.total <= 0 || p.done >= p.total {
 		return shortTime(passed)
 	}
@@ -251,8 +298,8 @@ func (p *Progress) line() string {
 
 func (p *Progress) bundle() Bundle {
 	bar := "<progress></progress>" // moves by itself: the amount is not known
-	if p.total > 0 {
-		bar = fmt.Sprintf(`<progress value="%d" max="%d"></progress>`, max(0, min(p.done, p.total)), p.total)
+	if p.total > 0 || p.stopped {
+		bar = fmt.Sprintf(`<progress value="%d" max="%d"></progress>`, max(0, min(p.done, p.total)), max(1, p.total))
 	} else if p.ended {
 		bar = `<progress value="1" max="1"></progress>`
 	}

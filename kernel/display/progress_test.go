@@ -125,3 +125,38 @@ func TestProgressFuncStartsANewBarForTheNextPhase(t *testing.T) {
 		t.Errorf("%d bars drew %q, want 4 bars and %q", bars, lines, want)
 	}
 }
+
+// A bar whose cell was stopped says so instead of the time that is left; one that moves on goes on.
+func TestStoppedBars(t *testing.T) {
+	EndCell(false)
+	now := time.Unix(0, 0)
+	clock := func() time.Time { return now }
+	var lines []string
+	draw := func(p *Progress) { lines = append(lines, p.line()+" "+p.bundle().Data["text/html"].(string)) }
+	bar := newProgress("x", 10, draw, clock)
+	ended := newProgress("y", 10, draw, clock)
+	counting := newProgress("z", 0, draw, clock)
+	now = now.Add(5 * time.Second)
+	bar.Set(5, "")
+	ended.Set(10, "")
+	counting.Set(3, "")
+	if !strings.Contains(lines[0], "5.0 s left") {
+		t.Fatalf("%q", lines)
+	}
+	lines = nil
+	EndCell(true)
+	if len(lines) != 2 || strings.Contains(strings.Join(lines, ""), "left") || strings.Count(strings.Join(lines, ""), "stopped") != 4 || strings.Contains(strings.Join(lines, ""), "<progress>") {
+		t.Errorf("%q", lines)
+	}
+	lines = nil
+	EndCell(true) // of the next cell
+	if len(lines) != 0 {
+		t.Errorf("%q", lines)
+	}
+	now = now.Add(time.Second)
+	bar.Set(6, "")
+	if len(lines) != 1 || !strings.Contains(lines[0], "left") {
+		t.Errorf("%q", lines)
+	}
+	EndCell(false)
+}

@@ -97,3 +97,44 @@ func TestSnapshotWhileACellRuns(t *testing.T) {
 		t.Error("no snapshot after the cell")
 	}
 }
+
+// After the death of the worker, what comes back when a cell uses it can be completed.
+func TestSnapshotOfDormantNames(t *testing.T) {
+	r := &runner{T: t, s: openTest(t, Options{})}
+	r.ok("import \"bytes\"\ntype point struct{ x int }\nfunc (p point) sum(b *bytes.Buffer) int { return p.x }\nfunc add(a, b int) int { return a + b }\nn := 1\nfunc useless() int { return n }\nconst one, two = 1, 2")
+	check := func(want ...string) {
+		t.Helper()
+		shot, ok := r.s.Snapshot()
+		if !ok {
+			t.Fatal("no snapshot")
+		}
+		for _, part := range want {
+			if !strings.Contains(shot.Live, part) {
+				t.Errorf("no %q in\n%s", part, shot.Live)
+			}
+		}
+		if strings.Count(shot.Live, "type point") != 1 || strings.Contains(shot.Live, "var n ") || strings.Contains(shot.Live, "useless") {
+			t.Errorf("what is there:\n%s", shot.Live)
+		}
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, "live.go", shot.Live, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := types.Config{Importer: importer.ForCompiler(fset, "source", nil), Error: func(err error) {
+			if !strings.Contains(err.Error(), "imported and not used") {
+				t.Errorf("%v", err)
+			}
+		}}
+		_, _ = config.Check("cell", fset, []*ast.File{file}, nil) // its errors have been reported
+	}
+	if err := r.s.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"type point struct", "func (p point) sum(b *bytes.Buffer) int", "func add(a, b int) int", "const one, two = 1, 2"}
+	check(want...)
+	r.want("point{3}.sum(nil)", "3") // live again
+	check(want...)
+	r.ok("const two = 3")
+	check(append(want[:3], "const two = 3", "const one, _   = 1, 2")...)
+}

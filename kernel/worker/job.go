@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"fovea/kernel/display"
 	"fovea/kernel/worker/message"
 	"fovea/kernel/worker/rt"
 )
@@ -52,6 +53,7 @@ func (j *job) run(entry func()) message.Response {
 	case <-r.Done:
 	case <-halt:
 		if !ends(r) {
+			display.EndCell(true)
 			return message.Response{Ended: message.Interrupted, Stopped: true, Left: true, RunMicros: time.Since(begun).Microseconds(), Result: rt.TakeResult()}
 		}
 	}

@@ -13,7 +13,8 @@ import (
 type Snapshot struct {
 	Imports  []Import // in force for every cell, sorted; the name of a dot import is "."
 	Packages []Import // that a cell may use by this name without an import; one for each name
-	// Live is a file of package [SnapshotPackage] that declares all live names. Functions have no body of their own.
+	// Live is a file of package [SnapshotPackage] that declares all live names, and those that come back when a cell uses
+	// them, as after the end of a worker. Functions have no body of their own.
 	Live string
 }
 
@@ -106,6 +107,18 @@ func (s *State) liveFile(shot *Snapshot) string {
 		}
 		text(y.chunk)
 		for _, m := range s.methods[n] {
+			text(m)
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(s.dormant.declared)) {
+		if s.live[n] != nil {
+			continue
+		}
+		if _, lost := (&lowering{State: s}).closure(n); lost != "" {
+			continue // it uses a variable that was lost: a cell cannot use it
+		}
+		text(s.dormant.declared[n])
+		for _, m := range s.dormant.methods[n] {
 			text(m)
 		}
 	}

@@ -76,6 +76,7 @@ func Start(cell int, entry func()) *Run {
 		r.call(entry)
 		r.Outcome.RunMicros = time.Since(begun).Microseconds()
 		r.Outcome.Stopped = r.stopped()
+		display.EndCell(r.Outcome.Stopped || r.Outcome.Ended != message.Done)
 	}()
 	return r
 }
