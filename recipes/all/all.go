@@ -6,6 +6,7 @@ package all
 import (
 	"fovea/recipes"
 	_ "fovea/recipes/deepinside"
+	_ "fovea/recipes/ecanet"
 	_ "fovea/recipes/multisampledropout"
 	_ "fovea/recipes/vgg"
 )
@@ -24,6 +25,17 @@ func init() {
 		"threshold asks. The ten windows, as in the paper, and the present training came after that, when test images of another\n"+
 		"generator seed had been seen. So the images judged here are of a seed that was first drawn when all of it was fixed, and\n"+
 		"they were judged once. A largest value one pixel beside the object counts in a reported number alone.")
+	recipes.SetCard("ecanet", ""+
+		"Package ecanet gates channels by a short convolution over the channel axis.\n"+
+		"\n"+
+		"Paper:   Wang et al. 2020, ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks, https://arxiv.org/abs/1910.03151\n"+
+		"Claim:   a gate needs no dimensionality reduction, only some interaction between neighbouring channels: ECA does what squeeze and\n"+
+		"excite does, with a handful of parameters.\n"+
+		"Here:    two superimposed shapes, one of which is asked for by a cue that only the mean over the whole image shows; no gate, squeeze\n"+
+		"and excite, ECA with 3 neighbours and a gate without neighbours; 3 seeds.\n"+
+		"Differs: the paper's 80 parameters for ResNet-50 come from the released kernels 3, 5, 5, 7; the formula of the paper gives 5, 5, 5, 7 and\n"+
+		"86. Both are variants, the formula is the default. The claim's task is our own: it makes the gate necessary, which a small natural\n"+
+		"data set does not.")
 	recipes.SetCard("multisampledropout", ""+
 		"Package multisampledropout computes the head of a network under several dropout masks at once and averages their losses.\n"+
 		"\n"+
