@@ -18,6 +18,7 @@ import (
 	"fovea/internal/atomicfile"
 	"fovea/kernel/client"
 	"fovea/kernel/export"
+	"fovea/kernel/session"
 	"fovea/kernel/session/host"
 )
 
@@ -108,7 +109,15 @@ func (e *exporter) export(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	catalogue, err := host.OpenCatalogue(ctx, tools, options.ModuleDir, options.Packages)
+	module, err := os.MkdirTemp("", "fovea-export-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(module)
+	if err := session.NotebookModule(module, options.Root, source); err != nil {
+		return err
+	}
+	catalogue, err := host.OpenCatalogue(ctx, tools, module, options.Packages)
 	if err != nil {
 		return err
 	}
@@ -122,7 +131,7 @@ func (e *exporter) export(ctx context.Context, path string) error {
 	}
 	files := program.Files
 	files["go.mod"] = export.GoMod(e.module, filepath.Base(path), modules)
-	if sums, err := os.ReadFile(filepath.Join(options.ModuleDir, "go.sum")); err == nil {
+	if sums, err := os.ReadFile(filepath.Join(module, "go.sum")); err == nil {
 		if kept := export.GoSum(string(sums), modules); kept != "" {
 			files["go.sum"] = kept
 		}

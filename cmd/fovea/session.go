@@ -86,13 +86,6 @@ func sessionOptions(ctx context.Context, dir string, log io.Writer) (o session.O
 	if err != nil {
 		return o, "", err
 	}
-	module, err := home.Cache("module")
-	if err != nil {
-		return o, "", err
-	}
-	if err := session.Module(module, root); err != nil {
-		return o, "", fmt.Errorf("the module of the cells in %s: %w", module, err)
-	}
 	choice, err := backend.Resolve(ctx, backend.Options{})
 	if err != nil {
 		return o, "", err
@@ -101,11 +94,10 @@ func sessionOptions(ctx context.Context, dir string, log io.Writer) (o session.O
 		fmt.Fprintf(log, "backend: %s\n", choice.Name)
 	}
 	return session.Options{
-		Root:      root,
-		ModuleDir: module,
-		Packages:  append(session.StandardPackages(), cellPackages...),
-		Dir:       dir,
-		Env:       append(choice.Env(), "GONB_DIR="+dir, "GONB_VERSION="+command.GoNB),
-		Log:       log,
+		Root:     root,
+		Packages: append(session.StandardPackages(), cellPackages...),
+		Dir:      dir,
+		Env:      append(choice.Env(), "GONB_DIR="+dir, "GONB_VERSION="+command.GoNB),
+		Log:      log,
 	}, choice.Warning, nil
 }

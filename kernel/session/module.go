@@ -24,15 +24,26 @@ const moduleHeader = "// Written by fovea's kernel from Fovea's own go.mod; it i
 // Module makes dir a module that can import fovea, whose source is at root, and everything that fovea requires, at the
 // same versions. It writes go.mod and go.sum there, atomically, unless they are up to date. A go.mod that somebody else
 // wrote is left alone, with an error.
-func Module(dir, root string) error {
-	path := filepath.Join(dir, "go.mod")
+func Module(dir, root string) error { return (&cellModule{dir: dir, root: root}).provide() }
+
+// NotebookModule is Module for what the cells of a notebook can import: also what is pinned beside it, and the modules on
+// this disk that it lies in.
+func NotebookModule(dir, root, notebook string) error {
+	notebook, err := filepath.Abs(notebook)
+	if err != nil {
+		return err
+	}
+	return (&cellModule{dir: dir, root: root, start: filepath.Dir(notebook), pins: PinsOf(notebook)}).provide()
+}
+
+func (m *cellModule) provide() error {
+	path := filepath.Join(m.dir, "go.mod")
 	if old, err := os.ReadFile(path); err == nil && !strings.HasPrefix(string(old), moduleHeader) {
 		return fmt.Errorf("%s exists and was not written by fovea: it is left as it is", path)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	m := &cellModule{dir: dir, root: root}
-	files, err := m.compose(false)
+	files, err := m.compose(true)
 	if err != nil {
 		return err
 	}
