@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"fovea/datasets/synth"
 	"fovea/layers/resnet"
 	"fovea/notebooks/fig"
 	"fovea/recipes"
@@ -13,7 +14,7 @@ import (
 // small is the net of the claim: a stem and two bottleneck units without shortcuts, each with a gate at its end. Three of its
 // convolutions are 3×3, so without a gate each output sees 7×7 pixels: enough for a shape, too few for the cue.
 func small(g Gate, kernels ...int) Config {
-	host := resnet.Config{Stages: []int{2}, Widths: []int{16}, Bottleneck: true, Classes: len(glyphs), Shortcut: resnet.None}
+	host := resnet.Config{Stages: []int{2}, Widths: []int{16}, Bottleneck: true, Classes: len(synth.Glyphs), Shortcut: resnet.None}
 	return Config{Host: host, Gate: g, Kernels: kernels, Ratio: 8, Size: cueSize}
 }
 

@@ -4,26 +4,11 @@ import (
 	"math/rand/v2"
 
 	"fovea/datasets"
+	"fovea/datasets/synth"
 	"fovea/recipes"
 )
 
-const (
-	cueSize   = 24
-	glyphSize = 7
-)
-
-// glyphs are the six classes, as 7×7 dots.
-var glyphs = []struct {
-	name string
-	dots [glyphSize]string
-}{
-	{"plus", [glyphSize]string{"...#...", "...#...", "...#...", "#######", "...#...", "...#...", "...#..."}},
-	{"cross", [glyphSize]string{"#.....#", ".#...#.", "..#.#..", "...#...", "..#.#..", ".#...#.", "#.....#"}},
-	{"box", [glyphSize]string{"#######", "#.....#", "#.....#", "#.....#", "#.....#", "#.....#", "#######"}},
-	{"disk", [glyphSize]string{"..###..", ".#####.", "#######", "#######", "#######", ".#####.", "..###.."}},
-	{"bars", [glyphSize]string{"#######", ".......", "#######", ".......", "#######", ".......", "#######"}},
-	{"posts", [glyphSize]string{"#.#.#.#", "#.#.#.#", "#.#.#.#", "#.#.#.#", "#.#.#.#", "#.#.#.#", "#.#.#.#"}},
-}
+const cueSize = 24
 
 // cueImages draws n images of two glyphs, one in the red plane and one in the blue, under noise. The green plane is noise
 // with a mean that lies 0.15 of its deviation above or below the middle: above asks for the red glyph's class, below for the
@@ -31,30 +16,21 @@ var glyphs = []struct {
 func cueImages(n int, seed uint64, part string) *datasets.Images {
 	r := rand.New(rand.NewPCG(seed, 0xeca))
 	im := &datasets.Images{
-		Name: "cued glyphs/" + part, N: n, H: cueSize, W: cueSize, C: 3, Synthetic: true,
+		Name: "cued glyphs/" + part, N: n, H: cueSize, W: cueSize, C: 3, Synthetic: true, Classes: synth.GlyphNames(),
 		Norm: datasets.Normalization{Mean: []float32{0.5, 0.5, 0.5}, Std: []float32{0.2, 0.2, 0.2}},
-	}
-	for _, g := range glyphs {
-		im.Classes = append(im.Classes, g.name)
 	}
 	const deviation, offset, contrast = 0.16, 0.15 * 0.16, 0.35
 	for range n {
 		plane := [3][cueSize * cueSize]float64{}
-		cue, class := r.IntN(2), [2]int{r.IntN(len(glyphs)), r.IntN(len(glyphs))}
+		cue, class := r.IntN(2), [2]int{r.IntN(len(synth.Glyphs)), r.IntN(len(synth.Glyphs))}
 		for i := range plane[0] {
 			plane[0][i] = 0.35 + 0.08*r.NormFloat64()
 			plane[1][i] = 0.5 + offset*float64(1-2*cue) + deviation*r.NormFloat64()
 			plane[2][i] = 0.35 + 0.08*r.NormFloat64()
 		}
 		for k, channel := range []int{0, 2} {
-			top, left := r.IntN(cueSize-glyphSize+1), r.IntN(cueSize-glyphSize+1)
-			for y, row := range glyphs[class[k]].dots {
-				for x, dot := range row {
-					if dot == '#' {
-						plane[channel][(top+y)*cueSize+left+x] += contrast
-					}
-				}
-			}
+			top, left := r.IntN(cueSize-synth.GlyphSize+1), r.IntN(cueSize-synth.GlyphSize+1)
+			synth.Glyphs[class[k]].Dot(func(x, y int) { plane[channel][(top+y)*cueSize+left+x] += contrast })
 		}
 		for i := range plane[0] {
 			for c := range 3 {
