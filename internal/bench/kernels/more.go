@@ -40,7 +40,7 @@ func (b *bench) fresh(ctx context.Context) error {
 			q.Kernel = a.String()
 			got, err := b.ask(q)
 			if err == nil && round >= 0 {
-				r.add(a, got.Time)
+				r.addAnswer(a, got)
 			}
 			return err
 		})
@@ -96,7 +96,7 @@ func (b *bench) late(ctx context.Context) error {
 				case err != nil:
 					return err
 				case !base:
-					r.add(a, got.Time)
+					r.addAnswer(a, got)
 				case a == fovea:
 					r.Base.Samples = append(r.Base.Samples, got.Time)
 				}

@@ -21,7 +21,10 @@ type Report struct {
 type series struct {
 	P50     float64   `json:"p50_ms"`
 	P95     float64   `json:"p95_ms"`
+	Output  float64   `json:"first_output_p50_ms,omitempty"` // until the first output, of cells that have some
 	Samples []float64 `json:"samples_ms"`
+
+	outputs []float64
 }
 
 // A row is one case.
@@ -38,17 +41,29 @@ type row struct {
 }
 
 func (r *row) add(a arm, ms float64) {
-	s := &r.Fovea
-	if a == gonb {
-		s = &r.GoNB
-	}
+	s := r.of(a)
 	s.Samples = append(s.Samples, ms)
+}
+
+// addAnswer adds what came of a request.
+func (r *row) addAnswer(a arm, got answer) {
+	r.add(a, got.Time)
+	if s := r.of(a); got.First > 0 {
+		s.outputs = append(s.outputs, got.First)
+	}
+}
+
+func (r *row) of(a arm) *series {
+	if a == gonb {
+		return &r.GoNB
+	}
+	return &r.Fovea
 }
 
 // add finishes a row.
 func (r *Report) add(one row) {
 	for _, s := range []*series{&one.Fovea, &one.GoNB, &one.Base} {
-		s.P50, s.P95 = quantile(s.Samples, 0.5), quantile(s.Samples, 0.95)
+		s.P50, s.P95, s.Output = quantile(s.Samples, 0.5), quantile(s.Samples, 0.95), quantile(s.outputs, 0.5)
 	}
 	if g := one.Goal; g != (goal{}) {
 		met := (g.Milliseconds == 0 || one.Fovea.P50 <= g.Milliseconds) &&

@@ -261,7 +261,7 @@ func (b *bench) measure(ctx context.Context, s scenario) error {
 			q.Kernel = a.String()
 			got, err := b.ask(q)
 			if err == nil && round >= 0 {
-				r.add(a, got.Time)
+				r.addAnswer(a, got)
 			}
 			return err
 		})
