@@ -50,18 +50,13 @@ func init() { // it refers to itself, through the names that a wrong one may hav
 		"widgets":       explained("%widgets is not there yet: GoNB's widgets do not answer in this kernel"),
 		"widgets_hb":    explained("%widgets is not there yet: GoNB's widgets do not answer in this kernel"),
 		"test":          (*call).testCommand,
-		"wasm":          missing("%wasm is not there yet: cells run in the kernel's worker only"),
+		"wasm":          (*call).wasmCommand,
 	}
 }
 
 // explained is a command that does nothing, and says so once.
 func explained(text string) func(*call, special, []string) error {
 	return func(c *call, _ special, _ []string) error { c.note(text); return nil }
-}
-
-// missing is a command without which the cell's Go would mean something else.
-func missing(text string) func(*call, special, []string) error {
-	return func(*call, special, []string) error { return failed("%s", text) }
 }
 
 // special does what a special line says.

@@ -56,6 +56,8 @@ type Engine struct {
 	flags     bool     // some cell uses package flag
 	goflags   []string
 	explained map[string]bool // what has been said once
+	declared  []declaration   // of earlier cells, for %wasm
+	wasmID    string          // names the folder of this kernel's programs
 
 	stopped context.Context // ends with Close
 	stop    context.CancelFunc
@@ -149,6 +151,9 @@ type call struct {
 	line  int    // of %exec
 	timed bool
 
+	wasm     bool // %wasm
+	wasmLine int
+
 	test     bool // %test
 	testLine int
 	testArgs []string
@@ -183,6 +188,15 @@ func (e *Engine) Execute(ctx context.Context, cell session.Cell, out session.Out
 			return session.Result{Err: c.explainAt(err, s.line, s.text)}
 		}
 	}
+	if c.wasm {
+		r.Err = c.runWasm(p.lines)
+		return r
+	}
+	declares := p.lines
+	if c.main >= 0 {
+		declares = p.lines[:c.main] // what follows is the body of main
+	}
+	plain := strings.Join(declares, "\n")
 	source, err := c.golang(p.lines)
 	if err != nil {
 		return session.Result{Err: c.explainAt(err, 0, "")}
@@ -197,6 +211,9 @@ func (e *Engine) Execute(ctx context.Context, cell session.Cell, out session.Out
 	}
 	cell.Source = source
 	r = e.session.Execute(ctx, cell, c.out)
+	if r.Err == nil {
+		e.remember(plain)
+	}
 	if c.test && r.Err != nil && r.Err.Name == session.Exit {
 		r.Err = &session.CellError{Name: TestFailure, Message: "tests have failed"} // they have said why
 	}

@@ -424,7 +424,6 @@ func TestNamesAndTheRest(t *testing.T) {
 	}
 	cells := len(b.fake.cells)
 	b.fails("%test\nx := 1", "there is no test")
-	b.fails("%wasm\nx", "not there yet")
 	if len(b.fake.cells) != cells {
 		t.Error("the Go of a refused cell ran")
 	}
