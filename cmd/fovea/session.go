@@ -24,6 +24,7 @@ var cellPackages = []string{
 	"fovea/layers/metric",
 	"fovea/layers/optim",
 	"fovea/notebooks/fig",
+	"fovea/notebooks/keep", // for %checkpoint
 	"fovea/recipes/all",
 	"github.com/gomlx/compute",
 	"github.com/gomlx/compute/dtypes",

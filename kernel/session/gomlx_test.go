@@ -3,14 +3,16 @@
 package session
 
 import (
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
 var gomlxPackages = append(strings.Fields(`
 github.com/gomlx/compute github.com/gomlx/compute/gobackend github.com/gomlx/gomlx/core/graph github.com/gomlx/gomlx/core/tensors
 github.com/gomlx/gomlx/ml/layers github.com/gomlx/gomlx/ml/model github.com/gomlx/gomlx/ml/train github.com/gomlx/gomlx/ml/train/loss
-github.com/gomlx/gomlx/ml/train/optimizer`), testPackages...)
+github.com/gomlx/gomlx/ml/train/optimizer fovea/notebooks/keep`), testPackages...)
 
 // A model is defined in one cell, trained in others, and its compiled program used in a later one. It also guards the
 // linking of generic types that several packages instantiate.
@@ -72,4 +74,53 @@ first := steps(1)`)
 			r.want("s.Has(\"a\")", "true")
 		})
 	}
+}
+
+// A trained model that was saved is there again after the worker has ended, and predicts the same.
+func TestModelIsKept(t *testing.T) {
+	r := &runner{T: t, s: openTest(t, Options{Packages: gomlxPackages, Env: []string{"GOMLX_BACKEND=go", "GOMLX_NO_AUTO_INSTALL=1"}})}
+	r.ok(`
+import (
+	"github.com/gomlx/compute"
+	_ "github.com/gomlx/compute/gobackend"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/layers"
+	"github.com/gomlx/gomlx/ml/model"
+)
+backend := compute.MustNew()
+store := model.NewStore()
+func line(scope *model.Scope, x *Node) *Node { return layers.Dense(scope.In("out"), x, true, 3) }
+exec := model.MustNewExec(backend, store, line)
+input := tensors.FromValue([][]float32{{1, 2}, {3, 4}})
+output := exec.MustCall(input)[0]`)
+	list, err := r.s.Variables(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := ""
+	for _, v := range list {
+		seen += strings.Join([]string{v.Name, v.Type, v.Shape, v.Device, "\n"}, " | ")
+	}
+	for _, want := range []string{"input | *tensors.Tensor of float32 | 2 × 2 | ", "output | *tensors.Tensor of float32 | 2 × 3 | ", "store | *model.Store | 3 variables"} {
+		if !strings.Contains(seen, want) {
+			t.Errorf("no %q in\n%s", want, seen)
+		}
+	}
+	made, err := r.s.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range made {
+		if kept := c.Name != "backend" && c.Name != "exec"; kept != (c.Reason == "") {
+			t.Errorf("%+v", c)
+		}
+	}
+	r.dies(syscall.SIGKILL)
+	back, err := r.s.Restore(t.Context())
+	if err != nil || !slices.Equal(back.Names, []string{"input", "output", "store"}) {
+		t.Fatalf("%v %+v", err, back)
+	}
+	r.ok("backend := compute.MustNew()")
+	r.want("model.MustNewExec(backend, store, line).MustCall(input)[0].Equal(output)", "true")
 }
