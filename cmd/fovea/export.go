@@ -76,7 +76,7 @@ type exporter struct {
 	stdout, stderr io.Writer
 }
 
-func (e *exporter) export(ctx context.Context, path string) error {
+func (e *exporter) export(ctx context.Context, path string) (err error) {
 	nb, err := client.Read(path)
 	if err != nil {
 		return usageError{err}

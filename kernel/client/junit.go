@@ -83,14 +83,26 @@ type junitCase struct {
 	Skipped *junitMessage `xml:"skipped"`
 	Failure *junitMessage `xml:"failure"`
 	Error   *junitMessage `xml:"error"`
-	Out     string        `xml:"system-out,omitempty"`
-	Err     string        `xml:"system-err,omitempty"`
+	Out     *junitText    `xml:"system-out"`
+	Err     *junitText    `xml:"system-err"`
 }
 
 type junitMessage struct {
 	Message string `xml:"message,attr,omitempty"`
 	Type    string `xml:"type,attr,omitempty"`
-	Text    string `xml:",chardata"`
+	Text    string `xml:",cdata"`
+}
+
+// junitText keeps its lines, which people read too.
+type junitText struct {
+	Text string `xml:",cdata"`
+}
+
+func newJUnitText(s string) *junitText {
+	if s == "" {
+		return nil
+	}
+	return &junitText{plainXML(s)}
 }
 
 func (s Suite) junit() junitSuite {
@@ -144,7 +156,7 @@ func (s Suite) junit() junitSuite {
 			continue
 		}
 		c := junitCase{Name: fmt.Sprintf("cell %d: %s", n, title), Time: junitTime(report.Duration),
-			Out: plainXML(cell.printed("stdout")), Err: plainXML(cell.printed("stderr"))}
+			Out: newJUnitText(cell.printed("stdout")), Err: newJUnitText(cell.printed("stderr"))}
 		switch {
 		case report.Err != nil && !report.Expected:
 			c.Failure = &junitMessage{Message: oneLine(report.Err.Error(), 300), Type: report.Err.Name, Text: plainXML(report.ErrorText())}

@@ -50,7 +50,7 @@ func TestJUnit(t *testing.T) {
 	if first.Timestamp != "2026-01-02T03:04:05" || first.Properties.List[0].Value != "go" || len(first.Cases) != 4 {
 		t.Errorf("%+v", first)
 	}
-	if c := first.Cases[0]; c.Out != "red <b>\n" || c.Class != "test" || !strings.HasPrefix(c.Name, "cell 1: good") {
+	if c := first.Cases[0]; c.Out == nil || c.Out.Text != "red <b>\n" || c.Class != "test" || !strings.HasPrefix(c.Name, "cell 1: good") {
 		t.Errorf("%+v", c)
 	}
 	if f := first.Cases[2].Failure; f == nil || f.Type != "Panic" || !strings.Contains(f.Text, "index ]]> out of range") || !strings.Contains(f.Text, "In[2]:1") {
