@@ -14,12 +14,12 @@ import (
 // small is the net of the claim: a stem and two bottleneck units without shortcuts, each with a gate at its end. Three of its
 // convolutions are 3×3, so without a gate each output sees 7×7 pixels: enough for a shape, too few for the cue.
 func small(g Gate, kernels ...int) Config {
-	host := resnet.Config{Stages: []int{2}, Widths: []int{16}, Bottleneck: true, Classes: len(synth.Glyphs), Shortcut: resnet.None}
+	host := resnet.Config{Stages: []int{2}, Widths: []int{12}, Bottleneck: true, Classes: len(synth.Glyphs), Shortcut: resnet.None}
 	return Config{Host: host, Gate: g, Kernels: kernels, Ratio: 8, Size: cueSize}
 }
 
 // smallFit was chosen on validation images with one seed, for the net with squeeze and excite, and is the same for all arms.
-var smallFit = recipes.Fit{Epochs: 10, Batch: 32, LearningRate: 0.05, LogEvery: 25}
+var smallFit = recipes.Fit{Epochs: 6, Batch: 32, LearningRate: 0.05, LogEvery: 25}
 
 var cueClaim = recipes.Claim[Config]{
 	Name: "cue",
