@@ -38,6 +38,9 @@ func newCellModule(o *Options, work string) (*cellModule, error) {
 		return nil, err
 	}
 	o.ModuleDir = dir
+	if m.leftOut != nil && o.Log != nil {
+		fmt.Fprintf(o.Log, "the modules around the notebook are left out: %v\n", m.leftOut)
+	}
 	return m, m.write(files)
 }
 
@@ -98,20 +101,28 @@ func (m *cellModule) commit(modfile string) (changed []string, err error) {
 // addPackages makes packages importable, and fetches them where no module of the session has them. It returns a library
 // for the worker to load. On failure the module is what it was.
 func (s *Session) addPackages(ctx context.Context, paths []string, r *Result) (library string, err error) {
+	if s.module != nil {
+		if _, err := s.adopted(s.module.adopt()); err != nil {
+			return "", err
+		}
+	}
 	library, err = s.host.Add(ctx, "", paths...)
 	var missing *host.MissingError
 	var conflict *host.ConflictError
+	if err != nil && s.module != nil && s.module.leftOut != nil {
+		err = fmt.Errorf("%w\nThe modules around the notebook are left out: %w", err, s.module.leftOut)
+	}
 	switch {
 	case errors.As(err, &conflict):
 		return "", fmt.Errorf("%w.\n%%restart loads both as they are now; the values of this session go with it", err)
 	case !errors.As(err, &missing):
 		return library, err
 	case !missing.Fetchable:
-		return "", fmt.Errorf("%s\nIt is no package of the standard library, and its path names no place to fetch it from: check the spelling", missing.Text)
+		return "", fmt.Errorf("%w\nIt is no package of the standard library, and its path names no place to fetch it from: check the spelling", err)
 	case s.module == nil:
-		return "", fmt.Errorf("%s\nThe notebook's module does not have it: add it to %s/go.mod with 'go get'", missing.Text, s.options.ModuleDir)
+		return "", fmt.Errorf("%w\nThe notebook's module does not have it: add it to %s/go.mod with 'go get'", err, s.options.ModuleDir)
 	case s.noGet:
-		return "", fmt.Errorf("%s\n%%noautoget is in force: fetch it with  !*go get %s  or allow it with  %%autoget", missing.Text, strings.Join(paths, " "))
+		return "", fmt.Errorf("%w\n%%noautoget is in force: fetch it with  !*go get %s  or allow it with  %%autoget", err, strings.Join(paths, " "))
 	}
 	modfile, discard, err := s.module.draft()
 	if err != nil {

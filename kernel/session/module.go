@@ -17,6 +17,7 @@ import (
 
 	"fovea/internal/atomicfile"
 	"fovea/internal/home"
+	"fovea/kernel/session/host"
 )
 
 const moduleHeader = "// Written by fovea's kernel from Fovea's own go.mod; it is written again when that changes.\n"
@@ -59,6 +60,7 @@ type cellModule struct {
 	start string // from here upwards a go.mod or go.work of the user's is looked for; "": nowhere
 	pins  string // the file that keeps what this notebook adds; "": none
 
+	leftOut error        // why the user's go.mod or go.work is not in use
 	current *moduleFiles // as the session wrote them last
 	known   string       // their state then
 }
@@ -72,8 +74,22 @@ type moduleFiles struct {
 // anyVersion lets versions be what the go command will resolve, such as a branch.
 func anyVersion(_, version string) (string, error) { return version, nil }
 
-// compose puts the module together.
+// compose puts the module together. What is wrong with a go.mod around the notebook is for that to know, and no reason not
+// to compute.
 func (m *cellModule) compose(pins bool) (*moduleFiles, error) {
+	f, err := m.composeOf(m.start, pins)
+	var around *aroundError
+	if m.leftOut = nil; errors.As(err, &around) {
+		m.leftOut = around.error
+		return m.composeOf("", pins)
+	}
+	return f, err
+}
+
+// An aroundError comes from a file that is not the kernel's.
+type aroundError struct{ error }
+
+func (m *cellModule) composeOf(start string, pins bool) (*moduleFiles, error) {
 	root, err := filepath.Abs(m.root)
 	if err != nil {
 		return nil, err
@@ -90,9 +106,9 @@ func (m *cellModule) compose(pins bool) (*moduleFiles, error) {
 	if found != home.Module {
 		return nil, fmt.Errorf("%s holds module %s, not %s", root, found, home.Module)
 	}
-	if m.start != "" {
-		if err := f.useAround(m.start); err != nil {
-			return nil, err
+	if start != "" {
+		if err := f.useAround(start); err != nil {
+			return nil, &aroundError{err}
 		}
 	}
 	if pins && m.pins != "" {
@@ -151,6 +167,9 @@ func (f *moduleFiles) merge(file string) error {
 	other, err := modfile.Parse(file, text, anyVersion)
 	if err != nil {
 		return err
+	}
+	if release := strings.TrimPrefix(host.Release, "go"); other.Go != nil && semver.Compare("v"+other.Go.Version, "v"+release) > 0 {
+		return fmt.Errorf("%s wants Go %s, and the kernel compiles with %s", file, other.Go.Version, release)
 	}
 	if other.Go != nil && (f.mod.Go == nil || semver.Compare("v"+f.mod.Go.Version, "v"+other.Go.Version) < 0) {
 		if err := f.mod.AddGoStmt(other.Go.Version); err != nil {

@@ -87,6 +87,9 @@ func (s *Session) UseWorkspace(ctx context.Context) (modules []string, err error
 		return nil, err
 	}
 	s.dirty = s.dirty || s.module.known != before
+	if s.module.leftOut != nil {
+		return nil, s.module.leftOut
+	}
 	for path, dir := range s.module.current.localDirs() {
 		modules = append(modules, path+" => "+dir)
 	}
@@ -143,7 +146,7 @@ func (s *Session) Untrack(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if !s.tracked(dir) && !slices.ContainsFunc(slices.Collect(maps.Keys(s.watchedDirs())), func(w string) bool { return within(dir, w) }) {
+	if !s.tracked()(dir) && !slices.ContainsFunc(slices.Collect(maps.Keys(s.watchedDirs())), func(w string) bool { return within(dir, w) }) {
 		return fmt.Errorf("%s is not tracked; %%track without a folder lists what is", dir)
 	}
 	for watched := range s.watchedDirs() {

@@ -213,11 +213,14 @@ func TestTrack(t *testing.T) {
 	r.fails("x", CompileError, "lost")
 	r.ok("x := 7")
 	edit(utilSource("fifth"))
+	time.Sleep(20 * time.Millisecond)
 	r.fails("util.Name()", PackageError, "changed")
 	if err := r.s.Untrack(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
 	r.want("name()", "fourth")
+	time.Sleep(20 * time.Millisecond) // the files are older than the next look at them
+	r.ok("x")
 	if _, err := r.s.Track(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
@@ -276,6 +279,23 @@ func TestLocalModules(t *testing.T) {
 	writeFiles(t, r.s.ModuleDir(), map[string]string{"go.mod": "nonsense"})
 	if _, err := r.s.AdoptModule(t.Context()); err == nil || !strings.Contains(err.Error(), "%reset go.mod") {
 		t.Errorf("a broken go.mod: %v", err)
+	}
+}
+
+// A notebook lies in whatever folder; a go.mod there that cannot be used stops nothing else.
+func TestModulesAround(t *testing.T) {
+	for text, want := range map[string]string{"nonsense": "no module line", "module example.test/new\n\ngo 1.99\n": "wants Go 1.99"} {
+		dir := t.TempDir()
+		writeFiles(t, dir, map[string]string{"go.mod": text})
+		r := openNotebook(t, filepath.Join(dir, "n.ipynb"))
+		r.want("1 + 1", "2")
+		if err := r.s.SetAutoget(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		result, _ := r.fails("import \"example.test/new/x\"", PackageError, "example.test/new/x")
+		if text := strings.Join(result.Err.Traceback, "\n"); !strings.Contains(text, want) {
+			t.Errorf("%s", text)
+		}
 	}
 }
 

@@ -99,6 +99,7 @@ func readFile(t *testing.T, path ...string) string {
 // openNotebook opens the session of a notebook, whose file need not be there.
 func openNotebook(t *testing.T, notebook string) *runner {
 	t.Helper()
+	t.Setenv("GOWORK", "")
 	root, err := home.Root()
 	if err != nil {
 		t.Fatal(err)

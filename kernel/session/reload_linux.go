@@ -16,16 +16,19 @@ import (
 // A package that has changed cannot take the place of the one that is loaded: values have the old one's types. So cells
 // that use it are refused until a restart, which loads everything anew.
 
-// tracked reports whether changes of a package's source are watched: in modules of the user's on this disk, and where
+// tracked says of which folders the sources of packages are watched: in modules of the user's on this disk, and where
 // Track and Untrack say. The most special folder decides.
-func (s *Session) tracked(dir string) bool {
-	yes, longest := false, -1
-	for root, watch := range s.watchedDirs() {
-		if len(root) > longest && within(root, dir) {
-			yes, longest = watch, len(root)
+func (s *Session) tracked() func(dir string) bool {
+	dirs := s.watchedDirs()
+	return func(dir string) bool {
+		yes, longest := false, -1
+		for root, watch := range dirs {
+			if len(root) > longest && within(root, dir) {
+				yes, longest = watch, len(root)
+			}
 		}
+		return yes
 	}
-	return yes
 }
 
 func (s *Session) watchedDirs() map[string]bool {
@@ -41,13 +44,13 @@ func (s *Session) watchedDirs() map[string]bool {
 
 // outdated reports whether a worker that is started now should have other packages.
 func (s *Session) outdated(ctx context.Context) bool {
-	changed, err := s.host.Changed(ctx, s.tracked)
+	changed, err := s.host.Changed(ctx, s.tracked())
 	return s.dirty || err == nil && len(changed) > 0
 }
 
 // refresh loads changed packages anew when no value would be lost by it.
 func (s *Session) refresh(ctx context.Context) (notes []string, err error) {
-	changed, err := s.host.Changed(ctx, s.tracked)
+	changed, err := s.host.Changed(ctx, s.tracked())
 	if err != nil || len(changed) == 0 || len(s.lose()) > 0 {
 		return nil, err
 	}
@@ -79,7 +82,7 @@ func (s *Session) stale(id int, p *front.Program) *CellError {
 		}
 	}
 	lost := s.lose()
-	e.Traceback = append(e.Traceback, fmt.Sprintf("%%restart loads it anew: declarations stay, the values of %s go", list(lost, 8)),
+	e.Traceback = append(e.Traceback, fmt.Sprintf("%%restart loads it anew: declarations stay, the values of %s go; %%restore brings back those that could be saved", list(lost, 8)),
 		"%untrack FOLDER goes on with the code as it was loaded; what else a cell does still runs")
 	return e
 }
@@ -116,9 +119,8 @@ func (s *Session) reload(ctx context.Context) (notes []string, err error) {
 	}
 	s.host.Close() // its errors add nothing
 	s.host, s.dirty = fresh, false
-	s.process = nil
-	s.front.Reload(packages{s.host})
-	s.names.Store(&[]Name{})
+	s.forget()
+	s.front.Use(packages{s.host})
 	return notes, s.start(ctx)
 }
 

@@ -65,9 +65,8 @@ func (s *State) Reset() {
 	s.cellOf, s.numbers, s.cells = map[*types.Package]int{}, map[int]int{}, nil
 }
 
-// Reload is Reset for a worker with other packages.
-func (s *State) Reload(p Packages) {
-	s.Reset()
+// Use makes the state go by other packages from now on. No name may be live.
+func (s *State) Use(p Packages) {
 	s.packages, s.importer = p, importer.ForCompiler(s.fset, "gc", p.Export)
 }
 

@@ -63,7 +63,10 @@ func (h *Host) Changed(ctx context.Context, tracked func(dir string) bool) (map[
 	var paths, suspects []string
 	for path, p := range h.packages {
 		if p.local.dir == "" || !tracked(p.local.dir) {
-			delete(h.changed, path)
+			if _, was := h.changed[path]; was {
+				delete(h.changed, path)
+				p.local.stamp = "" // it is compared again when it is tracked again
+			}
 			continue
 		}
 		paths = append(paths, path)
