@@ -8,7 +8,7 @@ FOVEA  := build/fovea
 VENV   := build/jupyter
 OUT    ?= build/demo
 
-.PHONY: help all build setup demo lab test bench bench-kernel claims parity generate jupyter-env clean
+.PHONY: help all build setup demo lab test bench bench-kernel claims parity generate jupyter-env soak clean
 
 help:
 	@echo 'make demo      run the quick start notebook and write its page to $(OUT)'
@@ -16,6 +16,7 @@ help:
 	@echo 'make lab       open the quick start in JupyterLab (installs Jupyter privately when there is none)'
 	@echo 'make setup     build the command and install XLA, nothing else'
 	@echo 'make bench     measure a training step against plain GoMLX, and the kernel against GoNB'
+	@echo 'make soak      run a thousand cells and tell how time and memory grow'
 	@echo 'make claims    reproduce every recipe'"'"'s small claim (long)'
 	@echo 'make parity    compare networks with torchvision and timm (installs PyTorch privately, 5 GB)'
 	@echo 'make generate  write generated tables and imports again'
@@ -73,6 +74,10 @@ $(VENV)/ready: kernel/conformance/requirements.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r kernel/conformance/requirements.txt
 	@touch $@
+
+# A session of a thousand cells: how its time and its memory grow.
+soak: build jupyter-env
+	FOVEA_SOAK=1000 FOVEA_COMMAND=$(CURDIR)/$(FOVEA) FOVEA_JUPYTER_PYTHON=$(CURDIR)/$(VENV)/bin/python go test ./kernel/conformance -run Soak -v -count=1
 
 clean:
 	rm -rf build

@@ -31,6 +31,14 @@ func TestKernel(t *testing.T) {
 	}
 }
 
+// TestSoak runs a session of $FOVEA_SOAK cells, and reports how time and memory grow with them.
+func TestSoak(t *testing.T) {
+	if os.Getenv("FOVEA_SOAK") == "" {
+		t.Skip("$FOVEA_SOAK says no number of cells: 'make soak' runs 1000")
+	}
+	setUp(t).run(t, "soak")
+}
+
 // TestBrowser clicks through notebooks in JupyterLab. $FOVEA_BROWSER names a Chromium; $FOVEA_SCREENSHOTS, if set, a
 // folder for pictures of how each test ended.
 func TestBrowser(t *testing.T) {

@@ -4,7 +4,8 @@
 //	published.py  jupyter_kernel_test, the suite that Jupyter publishes for kernels
 //	protocol.py   what that suite leaves out: queues, priorities, interrupts, ends, signatures, subshells, transports
 //	secure.py     encrypted channels, and kernels that choose their ports
-//	notebooks.py  notebooks run by nbclient
+//	notebooks.py  notebooks run by nbclient, papermill and nbmake
+//	soak.py       a session of a thousand cells, when $FOVEA_SOAK says how many ('make soak')
 //	parameters.py parameters that papermill sets, through the package of fovea kernel papermill
 //	browser.py    notebooks in JupyterLab, in a browser without a screen
 //

@@ -1,6 +1,10 @@
-"""Notebooks run by nbclient, which is what jupyter execute, nbconvert and papermill call."""
+"""Notebooks run by nbclient, which jupyter execute and nbconvert call, by papermill, and as tests by nbmake."""
 
+import subprocess
+import sys
+import tempfile
 import unittest
+from pathlib import Path
 
 import nbformat
 from frontend import FIRST
@@ -17,6 +21,48 @@ def run(*sources, **options):
     finally:
         nbformat.validate(book)
     return book
+
+
+def write(folder, name, *sources, parameters=None):
+    """A file of a notebook; the cell of the parameters, if any, comes first and is tagged as such."""
+    book = new_notebook(cells=[new_code_cell(source) for source in sources])
+    book.metadata["kernelspec"] = {"name": "fovea", "display_name": "Go (Fovea)", "language": "go"}
+    if parameters is not None:
+        book.cells.insert(0, new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+    path = Path(folder, name)
+    nbformat.write(book, path)
+    return path
+
+
+def call(*command):
+    return subprocess.run([sys.executable, "-m", *map(str, command)], capture_output=True, text=True, timeout=FIRST)
+
+
+class Tools(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def test_papermill(self):
+        book = write(self.folder, "in.ipynb", 'import "fmt"\nfmt.Println("sum", 2+3)', "6 * 7")
+        done = call("papermill", "--no-progress-bar", book, self.folder / "out.ipynb")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        out = nbformat.read(self.folder / "out.ipynb", 4)
+        self.assertEqual(out.cells[0].outputs[0].text, "sum 5\n")
+        self.assertEqual(out.cells[1].outputs[0].data["text/plain"], "42")
+        self.assertFalse(out.metadata.papermill.exception)
+
+    def test_papermill_stops_at_an_error(self):
+        book = write(self.folder, "in.ipynb", "x := 1", 'panic("stop here")', "x")
+        done = call("papermill", "--no-progress-bar", book, self.folder / "out.ipynb")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("stop here", done.stderr)
+
+    def test_nbmake(self):
+        write(self.folder, "good.ipynb", "x := 20", "x += 22\nx")
+        write(self.folder, "bad.ipynb", 'import "errors"', 'panic(errors.New("this one fails"))')
+        done = call("pytest", "-q", "-p", "no:cacheprovider", "--nbmake", "--nbmake-timeout=300", self.folder)
+        self.assertRegex(done.stdout, "1 failed, 1 passed", done.stdout + done.stderr)
+        self.assertIn("this one fails", done.stdout)
 
 
 class Notebooks(unittest.TestCase):

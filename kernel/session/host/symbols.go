@@ -84,14 +84,18 @@ func (t *symbols) add(path string) error {
 	if t.abiHash == nil {
 		t.abiHash = goNote(l.file, noteABIHash)
 	}
+	if l.open == nil {
+		l.file = nil // with all its content
+	}
 	return nil
 }
 
 // A library is a shared object on disk.
 type library struct {
-	file    *elf.File
-	open    *os.File // a large one, of which parts are read on demand; nil: it is in memory
-	symbols []symbol // by index; library is nil for those that it does not define
+	path    string
+	file    *elf.File // of a large one; that of a small one is opened again when something is looked up
+	open    *os.File  // a large one, of which parts are read on demand
+	symbols []symbol  // by index; library is nil for those that it does not define
 
 	// Relocations, sorted by offset. Those with a symbol are sorted when the first type is looked up.
 	relative []byte
@@ -114,7 +118,7 @@ const (
 const inMemory = 4 << 20
 
 func readLibrary(path string) (l *library, err error) {
-	l = &library{}
+	l = &library{path: path}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -227,7 +231,15 @@ func (l *library) relocation(addr uint64) (relocation, bool) {
 
 // at returns n bytes at an address; nil when they are not in the file.
 func (l *library) at(addr, n uint64) []byte {
-	for _, s := range l.file.Sections {
+	file := l.file
+	if file == nil {
+		var err error
+		if file, err = elf.Open(l.path); err != nil {
+			return nil
+		}
+		defer file.Close()
+	}
+	for _, s := range file.Sections {
 		if s.Flags&elf.SHF_ALLOC == 0 || s.Type == elf.SHT_NOBITS || s.Addr == 0 || addr < s.Addr || addr+n > s.Addr+s.Size {
 			continue
 		}
