@@ -200,7 +200,9 @@ func (r *runner) run(ctx context.Context, paths []string) error {
 	for i, j := range jobs {
 		if ctx.Err() != nil {
 			fmt.Fprintf(r.stderr, "%d more notebooks were not started\n", len(jobs)-i)
-			failures = append(failures, ctx.Err())
+			if !errors.Is(errors.Join(failures...), ctx.Err()) { // it came between two notebooks
+				failures = append(failures, ctx.Err())
+			}
 			break
 		}
 		if err := r.runOne(ctx, j, choice, &suites[i]); err != nil {

@@ -361,10 +361,7 @@ func (f *plainFile) collectEdits() {
 // callIt is what an identifier becomes.
 func (f *plainFile) callIt(id *ast.Ident, o types.Object, selected bool) string {
 	if p, ok := o.(*types.PkgName); ok {
-		name := id.Name
-		if strings.HasPrefix(name, oldMark) {
-			name = strings.TrimPrefix(name, oldMark)
-		}
+		name := strings.TrimPrefix(id.Name, oldMark)
 		delete(f.dotted, p.Imported().Path())
 		return f.mark(p.Imported().Path(), name)
 	}
