@@ -29,13 +29,14 @@ type process struct {
 	exited   chan struct{} // closed when the process has been waited for
 	status   error
 	inputter Inputter // of the cell that runs; nil: nobody can be asked
+	oomKills int      // when it was started
 }
 
 var errDied = errors.New("the worker ended")
 
 // startProcess starts a worker program and waits until it answers. pipes is a folder for gonbui's, which the worker makes.
 func startProcess(ctx context.Context, program, dir string, env []string, pipes string) (*process, error) {
-	p := &process{exited: make(chan struct{})}
+	p := &process{exited: make(chan struct{}), oomKills: oomKills()}
 	var parent, child [7]int // by the child's descriptor; the parent keeps the other end
 	var open []int
 	fail := func(err error) (*process, error) {
@@ -209,18 +210,4 @@ func (p *process) alive() bool {
 	default:
 		return true
 	}
-}
-
-// epitaph says how the worker ended.
-func (p *process) epitaph() string {
-	var exit *exec.ExitError
-	if errors.As(p.status, &exit) {
-		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-			return "killed by signal: " + ws.Signal().String()
-		}
-	}
-	if p.status == nil {
-		return "exit status 0"
-	}
-	return p.status.Error()
 }

@@ -36,6 +36,7 @@ type pump struct {
 	answers  source
 	ack      int
 	finished chan struct{}
+	death    postmortem // of the text since the last cell began; guarded by mu
 
 	comms map[string]bool // the open ones; guarded by mu
 }
@@ -246,6 +247,11 @@ func (p *pump) flushStream(s *stream, final bool) {
 	text := front.Unmark(strings.ToValidUTF8(string(s.buffer[:cut]), "\uFFFD"))
 	s.buffer = append(s.buffer[:0], s.buffer[cut:]...)
 	if text != "" {
+		if s.name == "stderr" {
+			p.mu.Lock()
+			p.death.read(text)
+			p.mu.Unlock()
+		}
 		p.emitText(s.name, text)
 	}
 }
@@ -296,6 +302,7 @@ func (p *pump) attach(out Output) {
 	if out == nil {
 		return
 	}
+	p.death = postmortem{}
 	for _, f := range p.kept {
 		f(out)
 	}
