@@ -30,6 +30,7 @@ type progressState struct {
 	Seed    int64   `json:"seed"`
 	Batch   int     `json:"batch"`
 	Seconds float64 `json:"seconds"`
+	Score   float64 `json:"score,omitempty"` // of the evaluation, in checkpoints that are kept for it; larger is better
 }
 
 // manifest is written last into a checkpoint's folder, with the sums of the other files.
@@ -159,9 +160,8 @@ func loadNewest(dir string, store *model.Store, log io.Writer) (progressState, b
 	return progressState{}, false, damage
 }
 
-// verifyCheckpoint compares the files of a checkpoint with its manifest.
-func verifyCheckpoint(dir string) (manifest, error) {
-	var m manifest
+// readManifest reads what a checkpoint says of itself.
+func readManifest(dir string) (m manifest, err error) {
 	path := filepath.Join(dir, manifestName)
 	data, err := os.ReadFile(path)
 	if err == nil {
@@ -169,6 +169,15 @@ func verifyCheckpoint(dir string) (manifest, error) {
 	}
 	if err != nil {
 		return m, fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
+	}
+	return m, nil
+}
+
+// verifyCheckpoint compares the files of a checkpoint with its manifest.
+func verifyCheckpoint(dir string) (manifest, error) {
+	m, err := readManifest(dir)
+	if err != nil {
+		return m, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Files)) {
 		file := filepath.Join(dir, name)

@@ -132,6 +132,9 @@ func (t *Trainer) Features(ctx context.Context, images *datasets.Images, tap str
 			if err != nil {
 				panic(err)
 			}
+			if node.DType() == dtypes.BFloat16 {
+				node = graph.ConvertDType(node, dtypes.Float32)
+			}
 			// GoMLX's Go backend fails on variables made after the last output, so the network's own output stays one.
 			return []*graph.Node{node, outputs[0]}
 		})
@@ -203,6 +206,11 @@ func (t *Trainer) eachBatch(ctx context.Context, images *datasets.Images, progra
 	if err != nil {
 		return err
 	}
+	back, err := t.showAverages()
+	if err != nil {
+		return err
+	}
+	defer back()
 	rest := images.N
 	for batch, err := range batches.Iter() {
 		if err != nil {

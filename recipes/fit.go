@@ -26,6 +26,17 @@ type Fit struct {
 	Freeze       []string         // scopes whose weights stay as they are: "conv1", "stage2/conv1"
 	Loss         train.LossFn     // nil: softmax cross-entropy
 
+	// Mixup and CutMix, if not 0, are the alphas of mixing each batch with itself (layers.Mixup, layers.CutMix); with both,
+	// each batch takes one of them by chance. They need a loss that is linear in the target, as cross-entropy is.
+	Mixup, CutMix float64
+
+	// Average, if not 0, is the decay of a moving average of the weights (optim.EMA): 0.999, or nearer to 1 for long
+	// trainings. Whatever looks at the network, evaluation and SaveWeights included, then sees the average.
+	Average float64
+
+	// BFloat16 computes the network in half precision while weights, normalisations and the loss stay in float32.
+	BFloat16 bool
+
 	// Optimizer, if not nil, makes the optimiser for a training of that many steps; LearningRate and WeightDecay are then
 	// its own matter.
 	Optimizer func(steps int) optimizer.Interface
@@ -39,6 +50,7 @@ type Fit struct {
 	Resume    bool   // go on from the newest checkpoint in Dir, if there is one
 	SaveEvery int    // steps between checkpoints; 0: an epoch
 	Keep      int    // newest checkpoints that stay; 0: 2
+	Best      int    // checkpoints of the best evaluations that stay too, see LoadBest; 0: none
 	Describe  any    // written to config.json: what a reader needs to repeat the run
 
 	Progress Progress      // nil: a bar on stderr
@@ -52,8 +64,15 @@ func (f Fit) check() error {
 		return fmt.Errorf("a fit of %d epochs, %d steps and batches of %d: none may be negative", f.Epochs, f.Steps, f.Batch)
 	case f.LearningRate < 0:
 		return fmt.Errorf("the learning rate is %g, it must not be negative", f.LearningRate)
-	case f.LogEvery < 0 || f.EvalEvery < 0 || f.SaveEvery < 0 || f.Keep < 0:
-		return fmt.Errorf("a fit that logs every %d steps, evaluates every %d, saves every %d and keeps %d: none may be negative", f.LogEvery, f.EvalEvery, f.SaveEvery, f.Keep)
+	case f.LogEvery < 0 || f.EvalEvery < 0 || f.SaveEvery < 0 || f.Keep < 0 || f.Best < 0:
+		return fmt.Errorf("a fit that logs every %d steps, evaluates every %d, saves every %d and keeps %d and the best %d: none may be negative",
+			f.LogEvery, f.EvalEvery, f.SaveEvery, f.Keep, f.Best)
+	case f.Mixup < 0 || f.CutMix < 0:
+		return fmt.Errorf("mixing with alphas %g and %g: neither may be negative", f.Mixup, f.CutMix)
+	case f.Average < 0 || f.Average >= 1:
+		return fmt.Errorf("the average's decay is %g: want at least 0 and less than 1, such as 0.999", f.Average)
+	case f.Best > 0 && f.Dir == "":
+		return fmt.Errorf("the best %d checkpoints need a run folder: set Dir", f.Best)
 	case f.Resume && f.Dir == "":
 		return fmt.Errorf("there is nothing to resume without a run folder: set Dir")
 	}
@@ -79,6 +98,14 @@ func (f Fit) loss() train.LossFn {
 }
 
 func (f Fit) optimizer(steps int) optimizer.Interface {
+	o := f.plainOptimizer(steps)
+	if f.Average > 0 {
+		return optim.EMA{Optimizer: o, Decay: f.Average}
+	}
+	return o
+}
+
+func (f Fit) plainOptimizer(steps int) optimizer.Interface {
 	if f.Optimizer != nil {
 		return f.Optimizer(steps)
 	}

@@ -3,11 +3,14 @@ package recipes
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"fovea/internal/atomicfile"
+	"fovea/internal/tfevents"
 )
 
 // Point is one measurement of a training: a line of metrics.jsonl.
@@ -52,6 +55,19 @@ func (h History) Curve(value func(Point) float64) (steps, values []float64) {
 		values = append(values, value(p))
 	}
 	return steps, values
+}
+
+// event writes the point for TensorBoard, where "train" and "eval" share a picture.
+func (p Point) event(w *tfevents.Writer) error {
+	now := time.Now()
+	err := w.Scalar("loss/"+p.Split, p.Step, p.Loss, now)
+	if p.Accuracy != 0 {
+		err = errors.Join(err, w.Scalar("accuracy/"+p.Split, p.Step, p.Accuracy, now))
+	}
+	if p.LearningRate != 0 {
+		err = errors.Join(err, w.Scalar("learning rate", p.Step, p.LearningRate, now))
+	}
+	return err
 }
 
 // metricsLog appends points to a file, one JSON line each. A line goes out in one write, so a reader never sees half.

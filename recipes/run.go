@@ -20,6 +20,7 @@ import (
 	"fovea/datasets"
 	"fovea/internal/atomicfile"
 	"fovea/internal/filelock"
+	"fovea/internal/tfevents"
 )
 
 // A Feed is training data whose batch number s is a function of s alone, so that an interrupted training goes on with
@@ -117,6 +118,7 @@ type run struct {
 
 	unlock  func()
 	metrics *metricsLog
+	events  *tfevents.Writer
 	saved   int // step of the newest checkpoint, -1: none
 }
 
@@ -175,6 +177,9 @@ func (r *run) open(ctx context.Context) error {
 	if r.fit.Resume && r.saved >= 0 {
 		r.history = history
 	}
+	if r.events, err = tfevents.Create(dir); err != nil {
+		return fail(atomicfile.Explain(err, dir))
+	}
 	if r.fit.Describe != nil {
 		data, err := json.MarshalIndent(r.fit.Describe, "", "  ")
 		if err != nil {
@@ -206,7 +211,8 @@ func lockFolder(ctx context.Context, dir string) (func(), error) {
 }
 
 func (r *run) close() error {
-	err := r.metrics.close()
+	err := errors.Join(r.metrics.close(), r.events.Close())
+	r.metrics, r.events = nil, nil
 	if r.unlock != nil {
 		r.unlock()
 		r.unlock = nil
@@ -342,14 +348,17 @@ func (r *run) test(ctx context.Context) error {
 		}
 		return fmt.Errorf("evaluate at step %d: %w", r.step, err)
 	}
-	return r.point(Point{Split: "eval", Loss: e.Loss, Accuracy: e.Accuracy})
+	if err := r.point(Point{Split: "eval", Loss: e.Loss, Accuracy: e.Accuracy}); err != nil {
+		return err
+	}
+	return r.keepBest(e)
 }
 
 // point adds to the history, to the file and, for whoever draws it, to the screen.
 func (r *run) point(p Point) error {
 	p.Step, p.Epoch, p.Seconds = r.step, float64(r.step)/float64(r.feed.Steps()), r.now()
 	r.history = append(r.history, p)
-	if err := r.metrics.append(p); err != nil {
+	if err := errors.Join(r.metrics.append(p), p.event(r.events)); err != nil {
 		return err
 	}
 	if r.fit.OnPoint != nil {
@@ -392,12 +401,16 @@ func (r *run) save() error {
 	if r.saved == r.step {
 		return nil
 	}
-	state := progressState{Step: r.step, Origin: r.origin, End: r.end, Seed: r.fit.Seed, Batch: r.fit.batch(), Seconds: r.now()}
+	state := r.state()
 	if err := saveCheckpoint(filepath.Join(r.fit.Dir, "checkpoints"), r.store, state, r.fit.keep()); err != nil {
 		return err
 	}
 	r.saved = r.step
 	return nil
+}
+
+func (r *run) state() progressState {
+	return progressState{Step: r.step, Origin: r.origin, End: r.end, Seed: r.fit.Seed, Batch: r.fit.batch(), Seconds: r.now()}
 }
 
 // interrupted saves what can be saved and says where the training stands.

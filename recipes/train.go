@@ -67,7 +67,13 @@ func NewGraphTrainer(backend compute.Backend, net train.ModelFn, fit Fit) (*Trai
 	if err := fit.check(); err != nil {
 		return nil, err
 	}
-	t := &Trainer{backend: backend, store: model.NewStore(), net: net, fit: fit, features: map[string]*model.Exec{}}
+	t := &Trainer{backend: backend, store: model.NewStore(), fit: fit, features: map[string]*model.Exec{}}
+	t.net = func(s *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
+		if t.fit.BFloat16 {
+			return halfPrecision(net)(s, spec, inputs)
+		}
+		return net(s, spec, inputs)
+	}
 	if err := t.store.SetRNGStateFromSeed(fit.Seed); err != nil {
 		return nil, err
 	}
@@ -104,6 +110,9 @@ const rngPath = "/" + model.RNGStateVariableName
 func (t *Trainer) Configure(fit Fit) error {
 	if err := fit.check(); err != nil {
 		return err
+	}
+	if t.fit.BFloat16 != fit.BFloat16 {
+		t.forgetPrograms()
 	}
 	t.fit = fit
 	return t.forgetTraining()
@@ -151,14 +160,20 @@ func (t *Trainer) Close() {
 	if t.steps != nil {
 		t.steps.ResetComputationGraphs()
 	}
+	t.steps = nil
+	t.forgetPrograms()
+	t.store.Finalize()
+}
+
+// forgetPrograms frees what was compiled to look at the network.
+func (t *Trainer) forgetPrograms() {
 	for _, exec := range t.features {
 		exec.Finalize()
 	}
 	if t.forward != nil {
 		t.forward.Finalize()
 	}
-	t.store.Finalize()
-	t.steps, t.forward, t.features = nil, nil, map[string]*model.Exec{}
+	t.forward, t.features = nil, map[string]*model.Exec{}
 }
 
 // prepare creates and initialises all variables for batches of these shapes, so that errors of the network come before
@@ -280,12 +295,16 @@ func (t *Trainer) build(steps int, inputs, labels []shapes.Shape) error {
 	}
 	return catch(func() {
 		t.steps = train.NewTrainer(t.backend, t.store, train.ModelFn(func(s *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
+			training := s.IsTraining(inputs[0].Graph())
+			if training {
+				inputs = t.fit.mix(s, inputs)
+			}
 			outputs := t.net(s, spec, inputs)
-			if s.IsTraining(inputs[0].Graph()) {
+			if training {
 				t.freeze()
 			}
 			return outputs
-		}), t.fit.loss(), t.optimizer, metrics, nil)
+		}), mixedLoss(t.fit.loss()), t.optimizer, metrics, nil)
 	})
 }
 

@@ -268,6 +268,11 @@ func (t *Trainer) SaveWeights(file string, m WeightMap) error {
 	if len(variables) == 0 {
 		return fmt.Errorf("there are no weights yet to write to %s", file)
 	}
+	back, err := t.showAverages()
+	if err != nil {
+		return err
+	}
+	defer back()
 	var all []tensorfile.Named
 	for _, v := range variables {
 		value, err := v.Value()
