@@ -73,9 +73,9 @@ type Host struct {
 
 // NewHost returns a host without sockets.
 func NewHost(o HostOptions) *Host {
-	h := &Host{limits: o.Limits.withDefaults(), log: o.Log, curve: o.Curve}
-	if h.log == nil {
-		h.log = func(string) {}
+	h := &Host{limits: o.Limits.withDefaults(), log: func(string) {}, curve: o.Curve}
+	if o.Log != nil {
+		h.log = (&limitedLog{write: o.Log}).line
 	}
 	return h
 }
