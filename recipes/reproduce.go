@@ -33,7 +33,7 @@ type ReproduceOptions struct {
 	Dataset string        // replaces the claim's own choice of data
 	Claims  []string      // names; nil: all
 	Work    string        // folder of the finished trials, which are not run again
-	Out     string        // folder of result.json and the figures
+	Out     string        // folder of result.json, the figures and report.html
 	Fresh   bool          // run finished trials again
 	Budget  time.Duration // of each claim; 0: the claim's own at small scale, none at paper scale
 
@@ -45,8 +45,8 @@ type ReproduceOptions struct {
 // trials are kept: the next call goes on from there.
 var ErrUnfinished = errors.New("not all trials are done")
 
-// Reproduce runs the claims of a recipe, arms × seeds, and writes result.json and the figures to o.Out once every trial
-// is done. An interrupted or unfinished call leaves an earlier result as it is.
+// Reproduce runs the claims of a recipe, arms × seeds, and writes result.json, the figures and report.html to o.Out once every
+// trial is done. An interrupted or unfinished call leaves an earlier result as it is.
 func (e *Entry) Reproduce(ctx context.Context, o ReproduceOptions) (*Result, error) {
 	if o.Scale == "" {
 		o.Scale = SmallScale
@@ -89,7 +89,10 @@ func (e *Entry) Reproduce(ctx context.Context, o ReproduceOptions) (*Result, err
 	if err != nil {
 		return nil, err
 	}
-	return result, atomicfile.WriteBytes(filepath.Join(o.Out, "result.json"), append(data, '\n'))
+	if err := atomicfile.WriteBytes(filepath.Join(o.Out, "result.json"), append(data, '\n')); err != nil {
+		return result, err
+	}
+	return result, e.WriteReport(result, o.Out)
 }
 
 func (e *Entry) chosen(names []string) ([]Experiment, error) {

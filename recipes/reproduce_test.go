@@ -2,10 +2,12 @@ package recipes
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -121,6 +123,24 @@ func TestReproduceWritesAndGoesOn(t *testing.T) {
 	for _, name := range []string{"picture-a.png", "picture-b.png", "summary.png"} {
 		if _, err := os.Stat(filepath.Join(o.Out, name)); err != nil || !slices.Contains(c.Figures, name) {
 			t.Errorf("figure %s of %v: %v", name, c.Figures, err)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(o.Out, "report.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"b is more than a by 2", `class="verdict holds"`, "3 ± 0", "≥ 2", "of a budget of 180 s",
+		"base64," + base64.StdEncoding.EncodeToString([]byte("b")) + `" alt="picture-b"`, "base64," + base64.StdEncoding.EncodeToString([]byte("holds")),
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
+	// Nothing is fetched when it is looked at.
+	for _, address := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(string(page), -1) {
+		if !strings.HasPrefix(address[1], "data:") && address[1] != e.Paper.URL {
+			t.Errorf("the report points to %s", address[1])
 		}
 	}
 	*ran = nil

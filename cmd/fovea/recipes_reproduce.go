@@ -35,7 +35,7 @@ func reproduceCommand() *cobra.Command {
 		Use:   "reproduce RECIPE…",
 		Short: "Run the claims of papers as experiments and judge them",
 		Long: `Reproduce measures each arm of a recipe's claims with each seed, compares means ± two standard errors with the
-threshold that was set beforehand, and writes result.json and figures.
+threshold that was set beforehand, and writes result.json, figures, and report.html, one page with all of it inside.
 
 A finished trial (an arm with a seed) is kept: when the time budget ends or you press Ctrl-C, the same command goes on from
 there. --fresh runs all trials again. A claim that doesn't hold is a result, not an error.`,
