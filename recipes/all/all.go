@@ -7,7 +7,10 @@ import (
 	"fovea/recipes"
 	_ "fovea/recipes/deepinside"
 	_ "fovea/recipes/ecanet"
+	_ "fovea/recipes/ela"
+	_ "fovea/recipes/kernelsharing"
 	_ "fovea/recipes/multisampledropout"
+	_ "fovea/recipes/stochasticdepth"
 	_ "fovea/recipes/vgg"
 )
 
@@ -36,6 +39,26 @@ func init() {
 		"Differs: the paper's 80 parameters for ResNet-50 come from the released kernels 3, 5, 5, 7; the formula of the paper gives 5, 5, 5, 7 and\n"+
 		"86. Both are variants, the formula is the default. The claim's task is our own: it makes the gate necessary, which a small natural\n"+
 		"data set does not.")
+	recipes.SetCard("ela", ""+
+		"Package ela gates positions by what their row and their column hold.\n"+
+		"\n"+
+		"Paper:   Xu, Wan 2024, ELA: Efficient Local Attention for Deep Convolutional Neural Networks, https://arxiv.org/abs/2403.01123\n"+
+		"Claim:   one-dimensional convolutions along each axis with group normalisation locate regions of interest without reducing channels,\n"+
+		"where channel attention cannot locate at all.\n"+
+		"Here:    a tick at the border says which of three rows counts; plain net, squeeze and excite, ECA, coordinate attention and ELA-B with a\n"+
+		"small field of view, 3 seeds.\n"+
+		"Differs: where in a network the module stands, the paper leaves open: here at the end of each residual branch. Public implementations\n"+
+		"share one convolution and one normalisation between rows and columns, so that is the default; \"separate\" gives each axis\n"+
+		"its own.")
+	recipes.SetCard("kernelsharing", ""+
+		"Package kernelsharing lets all layers of equal shape in a stage use one convolution kernel.\n"+
+		"\n"+
+		"Paper:   Azadbakht et al. 2022, Drastically Reducing the Number of Trainable Parameters in Deep CNNs by Inter-layer Kernel-sharing, https://arxiv.org/abs/2210.14151\n"+
+		"Claim:   sharing kernels between the layers of a stage cuts the parameters many times at little cost in accuracy, and regularises.\n"+
+		"Here:    a ConvMixer of 12 layers on 16×16 images, with its own kernels, with shared ones, and narrow with as few parameters; equal\n"+
+		"steps on 4000 and on 1000 images, 3 seeds.\n"+
+		"Differs: mirroring is the only augmentation of the small claim, where the paper has RandAugment, mixup, cutmix and erasing; SGD in place of\n"+
+		"AdamW there.")
 	recipes.SetCard("multisampledropout", ""+
 		"Package multisampledropout computes the head of a network under several dropout masks at once and averages their losses.\n"+
 		"\n"+
@@ -44,6 +67,14 @@ func init() {
 		"Here:    1, 2 and 8 samples before the fully connected head of a 4-convolution net on 4000 images of 16×16, equal steps, 3 seeds.\n"+
 		"Differs: the masks are an axis of one tensor, so the head is one matrix product on B·M rows and not M copies in the graph; the\n"+
 		"variant whose samples also differ in flips and pooling is left out. SGD with a cosine schedule, not the paper's.")
+	recipes.SetCard("stochasticdepth", ""+
+		"Package stochasticdepth drops whole residual branches in training and keeps all of them at test time.\n"+
+		"\n"+
+		"Paper:   Huang et al. 2016, Deep Networks with Stochastic Depth, https://arxiv.org/abs/1603.09382\n"+
+		"Claim:   short networks in training make a deep network generalise better than if all its layers were trained in each step.\n"+
+		"Here:    ResNets of 15 units (8, 16, 32 channels) on 900 images of 16×16, all units against survival falling to 0.5; equal steps, 3 seeds.\n"+
+		"Differs: a dropped branch is still computed here, since a graph on XLA cannot leave it out and have a gradient: what the paper saves in time is\n"+
+		"reported as the share of active units, not measured.")
 	recipes.SetCard("vgg", ""+
 		"Package vgg builds the very deep plain networks of 3×3 convolutions.\n"+
 		"\n"+
