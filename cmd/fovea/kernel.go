@@ -42,12 +42,14 @@ type specPlace struct {
 	user   bool
 	prefix string
 	name   string
+	gonb   bool // the stock GoNB, in place of Fovea's kernel
 }
 
 func (p *specPlace) flags(command *cobra.Command) {
 	command.Flags().BoolVar(&p.user, "user", false, "for this user (the default)")
 	command.Flags().StringVar(&p.prefix, "prefix", "", "below this `folder`, such as a virtual environment")
-	command.Flags().StringVar(&p.name, "name", "fovea", "the kernel's `name` in notebooks")
+	command.Flags().StringVar(&p.name, "name", "fovea", "the kernel's `name` in notebooks; with --gonb it is gonb")
+	command.Flags().BoolVar(&p.gonb, "gonb", false, "the stock GoNB kernel, with Fovea for its cells to import")
 	command.MarkFlagsMutuallyExclusive("user", "prefix")
 }
 
@@ -61,7 +63,8 @@ func kernelInstallCommand() *cobra.Command {
 		Long: `Writes the kernel specification, and builds gopls where there is none in PATH: it completes and explains cells.
 $FOVEA_GOPLS names another gopls. Without one the kernel completes live names only.`,
 		Example: `  fovea kernel install                      for this user
-  fovea kernel install --prefix .venv       for the Jupyter of a virtual environment`,
+  fovea kernel install --prefix .venv       for the Jupyter of a virtual environment
+  fovea kernel install --gonb               GoNB ` + command.GoNB + ` instead, whose cells can import Fovea`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			program, err := installedProgram()
@@ -71,6 +74,16 @@ $FOVEA_GOPLS names another gopls. Without one the kernel completes live names on
 			dir, err := place.dir()
 			if err != nil {
 				return err
+			}
+			if place.gonb {
+				if !command.Flags().Changed("display-name") {
+					display = "Go (GoNB, with Fovea)"
+				}
+				if err := installGoNB(command.Context(), dir, display, command.ErrOrStderr()); err != nil {
+					return fmt.Errorf("GoNB: %w", err)
+				}
+				fmt.Fprintf(command.OutOrStdout(), "The kernel %q is in %s\nIt is GoNB as published: it keeps declarations, no values. Install again when Fovea's source moves or changes its requirements.\n", place.name, dir)
+				return nil
 			}
 			if err := installSpec(dir, program, display); err != nil {
 				return fmt.Errorf("kernel specification: %w", err)
@@ -99,7 +112,11 @@ func kernelUninstallCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := checkOwnSpec(dir); err != nil {
+			check := checkOwnSpec
+			if place.gonb {
+				check = checkGoNBSpec
+			}
+			if err := check(dir); err != nil {
 				return err
 			}
 			if err := os.RemoveAll(dir); err != nil {
@@ -266,6 +283,9 @@ func installedProgram() (string, error) {
 
 // dir is the folder of the specification.
 func (p *specPlace) dir() (string, error) {
+	if p.gonb && p.name == "fovea" { // the default
+		p.name = "gonb"
+	}
 	if p.name == "" || strings.Trim(p.name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" || strings.Trim(p.name, ".") == "" {
 		return "", fmt.Errorf("the name %q cannot be a kernel's: use letters, digits, points, dashes and underscores", p.name)
 	}
@@ -312,12 +332,7 @@ type kernelSpec struct {
 }
 
 // installSpec writes the folder of a specification. It is made beside its place and moved there whole.
-func installSpec(dir, program, display string) (err error) {
-	if _, e := os.Stat(dir); e == nil {
-		if err := checkOwnSpec(dir); err != nil {
-			return err
-		}
-	}
+func installSpec(dir, program, display string) error {
 	spec := kernelSpec{
 		Argv:          []string{program, "kernel", "serve", "{connection_file}"},
 		DisplayName:   display,
@@ -330,6 +345,16 @@ func installSpec(dir, program, display string) (err error) {
 	// Cells import Fovea from source. The program knows its source by itself, unless it was told another.
 	if root := os.Getenv("FOVEA_ROOT"); root != "" {
 		spec.Env["FOVEA_ROOT"] = root
+	}
+	return writeSpec(dir, spec, checkOwnSpec)
+}
+
+// writeSpec writes a specification over nothing, or over one that check finds to be the caller's.
+func writeSpec(dir string, spec kernelSpec, check func(dir string) error) (err error) {
+	if _, e := os.Stat(dir); e == nil {
+		if err := check(dir); err != nil {
+			return err
+		}
 	}
 	text, err := json.MarshalIndent(spec, "", "  ")
 	if err != nil {

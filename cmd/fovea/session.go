@@ -18,6 +18,7 @@ import (
 // that no cell waits for one of them to be built.
 var cellPackages = []string{
 	"fovea/datasets/all",
+	"fovea/kernel/celltest",
 	"fovea/kernel/display",
 	"fovea/layers/attr",
 	"fovea/layers/loss",
@@ -44,6 +45,11 @@ var cellPackages = []string{
 	"github.com/gomlx/gomlx/ml/train/loss",
 	"github.com/gomlx/gomlx/ml/train/metric",
 	"github.com/gomlx/gomlx/ml/train/optimizer",
+	"github.com/janpfeifer/gonb/cache",
+	"github.com/janpfeifer/gonb/gonbui",
+	"github.com/janpfeifer/gonb/gonbui/comms",
+	"github.com/janpfeifer/gonb/gonbui/dom",
+	"github.com/janpfeifer/gonb/gonbui/widgets",
 	"gonum.org/v1/gonum/mat",
 	"gonum.org/v1/gonum/stat",
 	"gonum.org/v1/plot",
