@@ -66,6 +66,11 @@ func testStandardInput(t *testing.T, s *Session) {
 		{"got := make(chan string)\ngo func() { var s string; fmt.Scan(&s); got <- s }()\nfmt.Print(<-got)", []string{"x"}, []string{"||false"}, "x"},
 		{"os.Stdin.Fd() // makes its reads block a thread\nline, err = bufio.NewReader(os.Stdin).ReadString('\\n')\nfmt.Print(line)", []string{"y"}, []string{"||false"}, "y\n"},
 		{"import \"fovea/kernel/display\"\nuser, err := display.Input(\"user: \")\nkey, err := display.Password(\"key: \")\nfmt.Print(user, key, err)", []string{"u", "k"}, []string{"|user: |false", "|key: |true"}, "uk<nil>"},
+		{"import \"os/exec\"\nrun := func(name string, args ...string) { c := exec.Command(name, args...); c.Stdin, c.Stdout = os.Stdin, os.Stdout; if err := c.Run(); err != nil { fmt.Print(err) } }\nrun(\"head\", \"-n2\")",
+			[]string{"größe", "b"}, []string{"||false", "||false"}, "größe\nb\n"}, // head writes at its end,
+		{"run(\"sh\", \"-c\", \"sh -c 'read x; echo got $x'; true\")", []string{"y z"}, []string{"||false"}, "got y z\n"},
+		{"run(\"cat\")", nil, []string{"||false"}, ""},
+		{"fmt.Scan(&name)\nfmt.Print(name)", []string{"after"}, []string{"||false"}, "after"},
 	} {
 		out := &asker{answers: c.answers}
 		if r := s.Execute(t.Context(), Cell{Number: i + 1, Source: c.source}, out); r.Err != nil {

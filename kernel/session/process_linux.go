@@ -138,7 +138,7 @@ func (p *process) call(ctx context.Context, r message.Request, grace time.Durati
 	defer questions.Wait()
 	defer stop()
 	done := ctx.Done()
-	var patience <-chan time.Time
+	var patience, halfway <-chan time.Time
 	for {
 		select {
 		case response, ok := <-p.pump.responses:
@@ -160,11 +160,13 @@ func (p *process) call(ctx context.Context, r message.Request, grace time.Durati
 			return response, nil
 		case <-done:
 			done = nil
-			patience = time.After(grace)
+			patience, halfway = time.After(grace), time.After(grace/2)
 			// Over the pipe, since a signal may come before the worker has read the request; and as a signal, for
 			// libraries that listen and programs that the cell has started.
 			p.send(message.Request{Op: message.Interrupt, ID: r.ID})
 			syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT)
+		case <-halfway:
+			p.killPrograms() // for which the cell may wait
 		case <-patience:
 			p.kill()
 		}

@@ -164,7 +164,7 @@ func (r *Run) watchInput() {
 	}
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	told, looks := false, 0
+	told, looks, ticks := false, 0, 0
 	written := make(chan struct{})
 	close(written)
 	for {
@@ -184,19 +184,24 @@ func (r *Run) watchInput() {
 		default:
 			continue // the last answer is on its way
 		}
-		if !p.starving() {
+		ticks++
+		program := false // it is one that the cell has started that reads
+		if p.starving() {
+			if looks++; looks < watchLooks {
+				continue
+			}
+		} else if program = ticks%childLooks == 0 && p.childStarving(); !program {
 			looks = 0
 			continue
 		}
-		if looks++; looks < watchLooks {
-			continue
-		}
 		looks = 0
-		r.reads.Store(true)
+		r.reads.Store(!program)
 		q := nextPrompt()
 		answer, ok := r.ask(q.text, q.password)
 		if !ok {
-			r.abandonStdin()
+			if !program { // which gets a signal
+				r.abandonStdin()
+			}
 			return
 		}
 		r.reads.Store(false)

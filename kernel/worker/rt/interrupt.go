@@ -117,9 +117,9 @@ func (r *Run) Waits() (stack []byte, waits bool) {
 		}
 		state, _, _ = bytes.Cut(state, []byte("]"))
 		state, _, _ = bytes.Cut(state, []byte(","))
-		waits := []string{"chan receive", "chan send", "select", "sync.", "semacquire", "sleep"}
+		waits := []string{"chan receive", "chan send", "select", "sync.", "semacquire", "sleep", "IO wait"}
 		if r.Reads() {
-			waits = append(waits, "IO wait", "syscall")
+			waits = append(waits, "syscall")
 		}
 		for _, wait := range waits {
 			if bytes.HasPrefix(state, []byte(wait)) {
