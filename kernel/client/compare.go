@@ -62,19 +62,20 @@ func (k *Check) lines(outputs []*output) (list []outputLine) {
 			list = append(list, outputLine{text: line, key: k.sanitizer().Clean(line)})
 		}
 	}
-	var printed strings.Builder
+	// As a terminal would have it: other frontends store every state of a bar that was drawn over itself.
+	printed := &lineBuffer{}
 	flush := func() {
-		if printed.Len() > 0 {
-			add("stdout", printed.String())
-			printed.Reset()
+		if s := printed.String(); s != "" {
+			add("stdout", s)
 		}
+		printed = &lineBuffer{}
 	}
 	for _, o := range outputs {
 		switch o.doc["output_type"] {
 		case "stream":
 			if o.doc["name"] != "stderr" {
 				s, _ := multiline(o.doc["text"])
-				printed.WriteString(s)
+				printed.write(s)
 			}
 		case "error":
 			flush()

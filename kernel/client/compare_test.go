@@ -54,6 +54,7 @@ func TestCompareText(t *testing.T) {
 		{"points in time", "2026-01-02T03:04:05Z start\n", "2027-11-12 13:14:15 start\n", Check{}, true},
 		{"temporary files", "wrote /tmp/a123/x.txt\n", "wrote /tmp/b456/x.txt\n", Check{}, true},
 		{"colours and spaces at the end", "\x1b[31mred\x1b[0m  \n", "red\n", Check{}, true},
+		{"a bar as other frontends store it", "1 of 2\r2 of 2\n", "2 of 2\n", Check{}, true},
 		{"numbers", "loss 0.500\n", "loss 0.504\n", Check{}, false},
 		{"numbers within", "loss 0.500\n", "loss 0.504\n", Check{Numbers: 0.01}, true},
 		{"numbers beyond", "loss 0.500\n", "loss 0.520\n", Check{Numbers: 0.01}, false},

@@ -91,6 +91,31 @@ var cases = map[string][]string{
 		"1 + 1;",
 		"func() (int, string) { return 1, \"a\" }()",
 	},
+	"what depends on what changes": {
+		"func unit() string { return \"m\" }",
+		"type Length struct{ V float64 }\nfunc (l Length) Text() string { return fmt.Sprint(l.V, unit()) }",
+		"all := map[string]*Length{\"a\": {1}}\none := Length{2}\nother := &one\nall[\"b\"] = other",
+		"fmt.Println(one.Text(), all[\"a\"].Text())",
+		"func unit() string { return \"km\" }",
+		"fmt.Println(one.Text(), all[\"a\"].Text())",
+		"type Length struct { V float64; Exact bool; parts []*Length }\nall[\"b\"].Exact = true",
+		"fmt.Println(other.V, other.Exact, all[\"a\"].parts == nil, all[\"b\"] == other)",
+		"limit := 3\nfunc show() string { return fmt.Sprint(limit) }\nshow()",
+		"limit := 2.5\nshow()",
+		"len := func(s string) int { return 7 }\nlen(\"a\")",
+	},
+	"statements": {
+		"var mu sync.Mutex\nvar wg sync.WaitGroup\nouter:\nfor i := range 3 {\n\tfor j := range 3 {\n\t\tif j == 1 { continue outer }\n\t\tif i == 2 { break outer }\n\t\tfmt.Println(i, j)\n\t}\n}",
+		"var mu sync.Mutex\nmu.Lock()\nwg.Go(func() { mu.Unlock() })\nwg.Wait()",
+		"package main\n\nimport \"errors\"\n\nvar quotient, failed = func(a, b int) (int, error) { if b == 0 { return 0, errors.New(\"no\") }; return a / b, nil }(7, 2)\nquotient",
+		"if n, err := strconv.Atoi(\"x\"); err != nil { fmt.Println(n, failed) } else { fmt.Println(\"no\") }",
+		"var fib func(int) int\nfib = func(n int) int { if n < 2 { return n }; return fib(n-1) + fib(n-2) }\nfib(15)",
+		"switch x := any(quotient).(type) {\ncase int:\n\tfmt.Println(\"int\", x)\ndefault:\n\tfmt.Println(\"other\")\n}",
+		"type Node struct { Next *Node; Value int }\nfunc (n *Node) Sum() (s int) { for ; n != nil; n = n.Next { s += n.Value }; return s }\nlist := &Node{Value: 1}\nlist.Next = &Node{nil, 2}\nlist.Sum()",
+		"quotient++\nquotient += 2; { quotient := 1; _ = quotient }\nquotient",
+		"größe := map[string]int{\"ä\": 1}\ngröße[\"ä\"]++\ngröße",
+		"!mkdir -p below && echo content > below/file\n%cd below\ndata, err := os.ReadFile(\"file\")\nfmt.Println(string(data), err)",
+	},
 	"constants": {
 		"const (\n\tA = iota\n\tB\n)\nconst size = 3\nvar grid [size]int",
 		"fmt.Println(A, B, len(grid))",
@@ -123,7 +148,7 @@ var cases = map[string][]string{
 }
 
 // notice is what the kernel says of special lines.
-var notice = regexp.MustCompile(`(?m)^(Set: |removed |All values|Cell contents).*\n`)
+var notice = regexp.MustCompile(`(?m)^(Set: |Changed directory|removed |All values|Cell contents).*\n`)
 
 // printed is an Output that keeps what a program would print.
 type printed struct{ strings.Builder }
