@@ -104,6 +104,19 @@ func TestTrainWritesARunFolderAndResumes(t *testing.T) {
 	if err != nil || !strings.Contains(log, "at step 4 of 4") {
 		t.Errorf("resume: %v\n%s", err, log)
 	}
+	// Another configuration, and one of another version.
+	_, _, err = runRecipes(t, append(args, "--resume", "--set", "dropout=0.1")...)
+	if err == nil || !strings.Contains(err.Error(), "another configuration") || !strings.Contains(err.Error(), "--set") {
+		t.Errorf("resume with another configuration: %v", err)
+	}
+	newer := strings.Replace(string(data), `"stages"`, `"depth": 3, "stages"`, 1)
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(newer), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = runRecipes(t, append(args, "--resume")...)
+	if err == nil || !strings.Contains(err.Error(), "doesn't fit this version") || !strings.Contains(err.Error(), "depth") {
+		t.Errorf("resume of another version's run: %v", err)
+	}
 }
 
 // Weights go out of one training and into another, and what does not fit is said before anything begins.

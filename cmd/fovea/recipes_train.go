@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"time"
 
@@ -87,6 +89,11 @@ func train(cmd *cobra.Command, name string, o trainOptions) error {
 	config, changed, err := fitToData(e, config, o.set, len(data.Train.Classes), data.Train.H, data.Train.C)
 	if err != nil {
 		return err
+	}
+	if o.resume {
+		if err := sameRun(e, config, o.run); err != nil {
+			return err
+		}
 	}
 	network, err := e.Network(config, nil)
 	if err != nil {
@@ -179,6 +186,37 @@ func (o trainOptions) check() error {
 		if _, err := os.Stat(filepath.Join(o.run, "checkpoints")); err != nil {
 			return fmt.Errorf("train: there is no checkpoint in %s to resume from: check the folder, or leave --resume out to begin", o.run)
 		}
+	}
+	return nil
+}
+
+// sameRun wants the run folder to be of this recipe and configuration, so that a run of another version or with other
+// fields is refused in those words, before its weights are found not to fit.
+func sameRun(e *recipes.Entry, config any, dir string) error {
+	path := filepath.Join(dir, "config.json")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // the checkpoints themselves will tell
+	}
+	if err != nil {
+		return err
+	}
+	var saved struct {
+		Recipe string
+		Config json.RawMessage
+	}
+	if err := json.Unmarshal(data, &saved); err != nil {
+		return fmt.Errorf("train: %s is damaged: %w", path, err)
+	}
+	if saved.Recipe != e.Name {
+		return fmt.Errorf("train: %s is a run of %q, not of %s", dir, saved.Recipe, e.Name)
+	}
+	was, err := e.Decode(saved.Config)
+	if err != nil {
+		return fmt.Errorf("train: %s: %w; go on with the version that began it, or begin anew in another folder", path, err)
+	}
+	if !reflect.DeepEqual(was, config) {
+		return fmt.Errorf("train: %s was trained with another configuration, %s: give the same --variant and --set, or another folder", dir, saved.Config)
 	}
 	return nil
 }
