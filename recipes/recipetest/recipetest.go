@@ -81,6 +81,7 @@ var checks = []check{
 	{name: "gradients", run: checkGradients, on: onEach, networks: true},
 	{name: "learns", run: checkLearns, on: onGo, networks: true},
 	{name: "resumes", run: checkResumes, on: onGo, networks: true},
+	{name: "weights", run: checkWeights, on: onGo, networks: true},
 }
 
 // Suite runs all checks on a recipe. Each gets the backends that it needs from each; onlyGo is the pure-Go backend.

@@ -3,6 +3,7 @@ package recipetest
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 
@@ -156,6 +157,26 @@ func TestSuiteFindsWhatIsBroken(t *testing.T) {
 			y := layers.Dense(s.In("output"), layers.Flatten(x), 3)
 			return graph.MulScalar(y, 1e-9) // what any optimiser can do in a few steps doesn't show
 		})},
+		"state outside of the store": {"resumes", "differ", func(r *recipes.Recipe[toyConfig], _ *Subject) {
+			built := 0 // what a resumed training cannot know
+			r.Params = nil
+			r.Model = func(c toyConfig) recipes.Network {
+				built++
+				k := float64(built)
+				return func(s *model.Scope, x *graph.Node) *graph.Node { return graph.MulScalar(toyNetwork(c)(s, x), k) }
+			}
+		}},
+		"arms of another shape": {"claims", "arm b", func(r *recipes.Recipe[toyConfig], _ *Subject) {
+			r.Claims[0].Arms = append(r.Claims[0].Arms, recipes.Arm[toyConfig]{Name: "b", Config: toyConfig{Filters: -1}})
+		}},
+		"weights of one name": {"weights", "taken", func(r *recipes.Recipe[toyConfig], _ *Subject) {
+			r.Weights = func(toyConfig) []recipes.WeightMap {
+				return []recipes.WeightMap{{Source: "x", Modules: map[string]string{"conv": "a", "output": "a"}}}
+			}
+		}},
+		"weights of nobody": {"weights", "whose names", func(r *recipes.Recipe[toyConfig], _ *Subject) {
+			r.Weights = func(toyConfig) []recipes.WeightMap { return []recipes.WeightMap{{}} }
+		}},
 		"needless exception": {"taps", "remove the exception", func(r *recipes.Recipe[toyConfig], _ *Subject) {
 			r.Exceptions = map[string]string{"taps": "for no reason"}
 		}},
@@ -215,5 +236,61 @@ func TestExceptionExcuses(t *testing.T) {
 	r.Exceptions = map[string]string{"parameters": "the paper counts otherwise"}
 	if found := failures(subject(t, r), pureGo(t)); len(found) > 0 {
 		t.Errorf("an excused recipe fails: %v", found)
+	}
+}
+
+// A study is measured twice: its table must be full, finite and the same.
+func TestSuiteFindsBrokenStudies(t *testing.T) {
+	table := func(columns []string, rows ...recipes.Row) *recipes.Table {
+		return &recipes.Table{Columns: columns, Rows: rows}
+	}
+	calls := 0
+	for says, program := range map[string]func() *recipes.Table{
+		"":          func() *recipes.Table { return table([]string{"a"}, recipes.Row{Name: "r", Values: []float64{1}}) },
+		"empty":     func() *recipes.Table { return table([]string{"a"}) },
+		"2 columns": func() *recipes.Table { return table([]string{"a", "b"}, recipes.Row{Name: "r", Values: []float64{1}}) },
+		"is NaN": func() *recipes.Table {
+			return table([]string{"a"}, recipes.Row{Name: "r", Values: []float64{math.NaN()}})
+		},
+		"another table": func() *recipes.Table {
+			calls++
+			return table([]string{"a"}, recipes.Row{Name: "r", Values: []float64{float64(calls)}})
+		},
+	} {
+		r := toy()
+		r.Model, r.Params, r.Taps = nil, nil, nil
+		r.Study = func(toyConfig) recipes.Program {
+			return func(context.Context, *recipes.Trial) (*recipes.Table, error) { return program(), nil }
+		}
+		found := failures(subject(t, r), pureGo(t))
+		if says == "" {
+			if len(found) > 0 {
+				t.Errorf("a good study fails: %v", found)
+			}
+			continue
+		}
+		if len(found) != 1 || !strings.Contains(found["runs"], "recipe toy") || !strings.Contains(found["runs"], says) {
+			t.Errorf("found %v, want the recipe's name and %q", found, says)
+		}
+	}
+}
+
+// A method is tried on the host: one that passes it through is fine, one that cuts its gradient off is not.
+func TestSuiteTriesMethodsOnTheHost(t *testing.T) {
+	for says, method := range map[string]func(y *graph.Node) *graph.Node{"": func(y *graph.Node) *graph.Node { return y }, "/conv1/weights": graph.StopGradient} {
+		r := toy()
+		r.Model, r.Params, r.Input = nil, nil, nil
+		r.Taps = func(toyConfig) []string { return []string{"conv1", "conv2"} }
+		r.Method = func(_ toyConfig, host recipes.Network) recipes.Network {
+			return func(s *model.Scope, x *graph.Node) *graph.Node {
+				y := method(host(s, x))
+				return graph.Add(y, layers.Dense(s.In("extra"), layers.Flatten(x), 4))
+			}
+		}
+		r.Claims[0].Arms[0].Config.Filters = 2
+		found := failures(subject(t, r), pureGo(t))
+		if says == "" && len(found) > 0 || says != "" && !strings.Contains(found["gradients"], says) {
+			t.Errorf("found %v, want %q", found, says)
+		}
 	}
 }
