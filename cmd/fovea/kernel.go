@@ -67,10 +67,6 @@ $FOVEA_GOPLS names another gopls. Without one the kernel completes live names on
   fovea kernel install --gonb               GoNB ` + command.GoNB + ` instead, whose cells can import Fovea`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			program, err := installedProgram()
-			if err != nil {
-				return err
-			}
 			dir, err := place.dir()
 			if err != nil {
 				return err
@@ -84,6 +80,10 @@ $FOVEA_GOPLS names another gopls. Without one the kernel completes live names on
 				}
 				fmt.Fprintf(command.OutOrStdout(), "The kernel %q is in %s\nIt is GoNB as published: it keeps declarations, no values. Install again when Fovea's source moves or changes its requirements.\n", place.name, dir)
 				return nil
+			}
+			program, err := installedProgram()
+			if err != nil {
+				return err
 			}
 			if err := installSpec(dir, program, display); err != nil {
 				return fmt.Errorf("kernel specification: %w", err)
