@@ -105,6 +105,10 @@ func (p *previewer) value(v reflect.Value, depth int) {
 }
 
 func (p *previewer) structure(v reflect.Value, depth int) {
+	if opaque(v.Type()) {
+		p.write("{…}")
+		return
+	}
 	p.write("{")
 	for i := range v.NumField() {
 		if i > 0 {

@@ -61,6 +61,10 @@ func (s *sizer) beyond(v reflect.Value) (bytes int64) {
 	case reflect.Array:
 		return s.elements(v)
 	case reflect.Struct:
+		if refers(v.Type()) && opaque(v.Type()) {
+			s.stopped = true
+			return 0
+		}
 		for i := range v.NumField() {
 			bytes += s.beyond(v.Field(i))
 		}

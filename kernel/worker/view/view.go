@@ -53,6 +53,20 @@ func Of(pointer any, busy bool) (v Value) {
 	return v
 }
 
+// opaque reports whether a struct is a library's own affair: it has unexported fields, which goroutines of the library may be
+// writing.
+func opaque(t reflect.Type) bool {
+	if strings.HasPrefix(t.PkgPath(), "cell/c") {
+		return false
+	}
+	for i := range t.NumField() {
+		if f := t.Field(i); !f.IsExported() && !strings.HasPrefix(f.PkgPath, "cell/c") {
+			return true
+		}
+	}
+	return false
+}
+
 // shape says how many there are.
 func shape(v reflect.Value) string {
 	for v.Kind() == reflect.Pointer && !v.IsNil() {
