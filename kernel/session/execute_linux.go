@@ -108,7 +108,7 @@ func (s *Session) perform(ctx context.Context, cell Cell, r *Result) (frame []by
 		r.Err = s.explain(ctx, err, cell.Number)
 		return nil
 	}
-	response, err := s.process.call(ctx, message.Request{Op: message.Run, ID: id, Path: library, Name: host.CellPath(id), Cell: cell.Number}, s.options.Grace)
+	response, err := s.process.call(ctx, message.Request{Op: message.Run, ID: id, Path: library, Name: host.CellPath(id), Cell: cell.Number, Source: cell.Source}, s.options.Grace)
 	if err != nil {
 		s.died(ctx, r)
 		return nil

@@ -22,7 +22,7 @@ func TestPanics(t *testing.T) {
 			r.ok("keep := 42\nfunc at(s []int, i int) int {\n\treturn s[i]\n}")
 			result, _ := r.fails("n := 0\n\nfor i := range 3 {\n\tn += at([]int{1}, i)\n}", Panic, "index out of range [1] with length 1")
 			trace := strings.Join(result.Err.Traceback, "\n")
-			for _, part := range []string{"panic: runtime error: index out of range", "In[1]:3 in at", "\treturn s[i]", "In[2]:4\n", "\tn += at"} {
+			for _, part := range []string{"panic: runtime error: index out of range", "In[1]:3 in at", "    return s[i]", "In[2]:4\n", "    n += at"} {
 				if !strings.Contains(trace+"\n", part) {
 					t.Errorf("traceback lacks %q:\n%s", part, trace)
 				}
