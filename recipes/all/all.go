@@ -8,6 +8,7 @@ import (
 	_ "fovea/recipes/deepinside"
 	_ "fovea/recipes/ecanet"
 	_ "fovea/recipes/ela"
+	_ "fovea/recipes/hiresnet"
 	_ "fovea/recipes/kernelsharing"
 	_ "fovea/recipes/multisampledropout"
 	_ "fovea/recipes/stochasticdepth"
@@ -50,6 +51,16 @@ func init() {
 		"Differs: where in a network the module stands, the paper leaves open: here at the end of each residual branch. Public implementations\n"+
 		"share one convolution and one normalisation between rows and columns, so that is the default; \"separate\" gives each axis\n"+
 		"its own.")
+	recipes.SetCard("hiresnet", ""+
+		"Package hiresnet adds the outputs of earlier stages to those of all later ones.\n"+
+		"\n"+
+		"Paper:   López, Triesch 2025, Hierarchical Residuals Exploit Brain-Inspired Compositionality, https://arxiv.org/abs/2502.16003\n"+
+		"Claim:   residuals between levels of a hierarchy, compressed on the way, make networks learn faster and end more accurate.\n"+
+		"Here:    plain nets and ResNets of 4 stages on 4000 images of 16×16, with and without hierarchical residuals, and a plain net that is wider\n"+
+		"by as many parameters; equal steps, 3 seeds.\n"+
+		"Differs: the paper's exact projection is not known to us: here the mean over the pixels that fall together and a 1×1 convolution without bias,\n"+
+		"from the output of each stage to the output of each later one. Its weights begin at zero, so that all arms begin as the\n"+
+		"same network; \"random\" begins with He's instead.")
 	recipes.SetCard("kernelsharing", ""+
 		"Package kernelsharing lets all layers of equal shape in a stage use one convolution kernel.\n"+
 		"\n"+
