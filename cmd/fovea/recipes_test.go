@@ -147,7 +147,12 @@ func TestWeightsInAndOut(t *testing.T) {
 	if err != nil || !strings.Contains(out, "fresh: output/") {
 		t.Errorf("%v\n%s", err, out)
 	}
+	out, log, err = runRecipes(t, small("--run", filepath.Join(dir, "four"), "--mixup", "0.2", "--cutmix", "1", "--average", "0.9", "--bfloat16", "--best", "1")...)
+	if err != nil || !strings.Contains(out, "best on the validation images: step 2") {
+		t.Errorf("%v\n%s%s", err, out, log)
+	}
 	for says, args := range map[string][]string{
+		"alphas":              small("--mixup", "-1", "--run", filepath.Join(dir, "five")),
 		"leave --weights out": small("--weights", file, "--resume", "--run", dir),
 		"give them too":       small("--new-head"),
 		"no such file":        small("--weights", file+"x", "--run", filepath.Join(dir, "three")),

@@ -29,6 +29,10 @@ type trainOptions struct {
 	resume               bool
 	weights, save        string // files of weights to begin with, and to write at the end
 	newHead              bool
+	mixup, cutmix        float64
+	average              float64
+	bfloat16             bool
+	best                 int
 }
 
 func trainCommand() *cobra.Command {
@@ -38,8 +42,8 @@ func trainCommand() *cobra.Command {
 		Short: "Train a recipe's network on a set of images",
 		Long: `Train builds a recipe's network for a set of images and trains it as the paper does, or as the flags say.
 
-The run folder gets config.json (the resolved configuration), metrics.jsonl (a line for each measurement) and
-checkpoints. Ctrl-C stops between two steps and saves one; --resume goes on from it as if nothing had happened.
+The run folder gets config.json (the resolved configuration), metrics.jsonl (a line for each measurement), the same for
+TensorBoard, and checkpoints. Ctrl-C stops between two steps and saves one; --resume goes on from it as if nothing had happened.
 The fields classes, size and channels of the configuration follow the images unless they are set.`,
 		Example: `  fovea train vgg --data cifar10 --variant A --epochs 5
   fovea train vgg --data shapes --set hidden=256,256 --set dropout=0.3 --epochs 5 --run runs/small
@@ -62,6 +66,11 @@ The fields classes, size and channels of the configuration follow the images unl
 	flags.StringVar(&o.run, "run", "", "run folder (default runs/RECIPE-DATE)")
 	weightFlags(cmd, &o.weights, &o.newHead)
 	flags.StringVar(&o.save, "save-weights", "", "write the trained weights to this `file` (.safetensors or .npz), under the first library's names that the recipe knows")
+	flags.Float64Var(&o.mixup, "mixup", 0, "alpha of mixing the images of a batch (0: not; 0.2 is usual)")
+	flags.Float64Var(&o.cutmix, "cutmix", 0, "alpha of putting parts of images into others (0: not; 1 is usual)")
+	flags.Float64Var(&o.average, "average", 0, "decay of a moving average of the weights, which is then what is evaluated (0: none; 0.999)")
+	flags.BoolVar(&o.bfloat16, "bfloat16", false, "compute in half precision, with weights in float32")
+	flags.IntVar(&o.best, "best", 0, "checkpoints of the best evaluations that are kept beside the newest; the test is then of the best")
 	flags.BoolVar(&o.resume, "resume", false, "go on from the newest checkpoint in the run folder")
 	return cmd
 }
@@ -120,6 +129,7 @@ func train(cmd *cobra.Command, name string, o trainOptions) error {
 	fit.Describe = map[string]any{
 		"recipe": name, "variant": variant, "config": config, "data": data.Train.Name, "images": data.Train.N, "seed": o.seed,
 		"epochs": fit.Epochs, "steps": fit.Steps, "batch": fit.Batch, "rate": fit.LearningRate, "backend": choice.Name,
+		"mixup": fit.Mixup, "cutmix": fit.CutMix, "average": fit.Average, "bfloat16": fit.BFloat16, "weights": o.weights,
 	}
 	fmt.Fprintf(out, "%s on %s\n", name, data.Train)
 	if len(changed) > 0 {
@@ -141,6 +151,13 @@ func train(cmd *cobra.Command, name string, o trainOptions) error {
 			return fmt.Errorf("%w; the same command with --run %s --resume goes on from there", err, o.run)
 		}
 		return err
+	}
+	if o.best > 0 {
+		step, err := trainer.LoadBest()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "best on the validation images: step %d\n", step)
 	}
 	// The test images are looked at once, when everything has been chosen.
 	evaluation, err := trainer.Evaluate(ctx, data.Test)
@@ -223,7 +240,15 @@ func sameRun(e *recipes.Entry, config any, dir string) error {
 
 // override puts the flags in place of the paper's numbers.
 func override(fit *recipes.Fit, o trainOptions) {
-	fit.Seed = o.seed
+	fit.Seed, fit.Best, fit.BFloat16 = o.seed, o.best, fit.BFloat16 || o.bfloat16
+	for _, f := range []struct {
+		field *float64
+		value float64
+	}{{&fit.Mixup, o.mixup}, {&fit.CutMix, o.cutmix}, {&fit.Average, o.average}} {
+		if f.value != 0 {
+			*f.field = f.value
+		}
+	}
 	if o.epochs > 0 {
 		fit.Epochs, fit.Steps = o.epochs, 0
 	}
