@@ -56,10 +56,32 @@ func TestBrowser(t *testing.T) {
 	p.run(t, "browser")
 }
 
+// TestGoNB runs notebooks in stock GoNB too, which it builds and sets up when $FOVEA_GONB is set. $FOVEA_SHARE, if set, keeps
+// it for the next time.
+func TestGoNB(t *testing.T) {
+	if os.Getenv("FOVEA_GONB") == "" {
+		t.Skip("$FOVEA_GONB is not set: this test fetches and builds GoNB")
+	}
+	p := setUp(t)
+	root, err := home.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.env = append(p.env, "FOVEA_NOTEBOOKS="+filepath.Join(root, "notebooks"), "FOVEA_SCRATCH="+t.TempDir())
+	if os.Getenv("FOVEA_SHARE") == "" {
+		p.env = append(p.env, "FOVEA_SHARE="+t.TempDir())
+	}
+	if out, err := p.command(t.Context(), p.program, "kernel", "install", "--gonb").CombinedOutput(); err != nil {
+		t.Fatalf("kernel install --gonb: %v\n%s", err, out)
+	}
+	p.run(t, "gonb")
+}
+
 // python is an interpreter with Jupyter's client, in an environment where the kernel is installed.
 type python struct {
-	path string
-	env  []string
+	path    string
+	program string // the fovea command
+	env     []string
 }
 
 func setUp(t *testing.T) python {
@@ -80,7 +102,7 @@ func setUp(t *testing.T) python {
 	}
 	program, data := fovea(t), t.TempDir()
 	// A cache of its own: the user's history stays free of the tests' cells.
-	p := python{path, append(os.Environ(), "JUPYTER_DATA_DIR="+data, "JUPYTER_RUNTIME_DIR="+filepath.Join(data, "runtime"),
+	p := python{path, program, append(os.Environ(), "JUPYTER_DATA_DIR="+data, "JUPYTER_RUNTIME_DIR="+filepath.Join(data, "runtime"),
 		"JUPYTER_CONFIG_DIR="+filepath.Join(data, "config"), "FOVEA_CACHE="+filepath.Join(data, "cache"), "GOMLX_BACKEND=go",
 		"FOVEA_COMMAND="+program, "PYTHONWARNINGS=ignore",
 		"PATH="+filepath.Dir(path)+string(filepath.ListSeparator)+os.Getenv("PATH"))}

@@ -1,6 +1,8 @@
 package display
 
 import (
+	"encoding/gob"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -199,6 +201,45 @@ func (c *countWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+func init() {
+	// gob carries only types that both ends have registered. GoNB's kernel has registered these.
+	gob.Register(map[string]any{})
+	gob.Register([]any{})
+}
+
+// gobValue makes a value of JSON fit for GoNB's pipe, with null left out, which gob cannot carry. ok is false when nothing is left.
+func gobValue(v any) (_ any, ok bool) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, false
+	}
+	var plain any
+	if err := json.Unmarshal(raw, &plain); err != nil {
+		return nil, false
+	}
+	return withoutNull(plain), plain != nil
+}
+
+func withoutNull(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, e := range v {
+			if e == nil {
+				delete(v, key)
+			} else {
+				v[key] = withoutNull(e)
+			}
+		}
+	case []any:
+		for i, e := range v {
+			if v[i] = withoutNull(e); e == nil {
+				v[i] = "" // places count
+			}
+		}
+	}
+	return v
+}
+
 // gonb speaks to a stock GoNB kernel. It goes through gonbui, which owns the one encoder of GoNB's pipe: a cell may
 // well use both packages.
 type gonb struct{}
@@ -208,13 +249,20 @@ func (gonb) send(m Message) error {
 		return nil // GoNB has no such messages
 	}
 	// GoNB has one kind of message: what carries an ID is shown when new and replaced when not.
-	data := &protocol.DisplayData{Data: map[protocol.MIMEType]any{}, Metadata: m.Bundle.Metadata, DisplayID: m.ID}
+	data := &protocol.DisplayData{Data: map[protocol.MIMEType]any{}, Metadata: map[string]any{}, DisplayID: m.ID}
+	for key, v := range m.Bundle.Metadata {
+		if v, ok := gobValue(v); ok {
+			data.Metadata[key] = v
+		}
+	}
 	for mime, v := range m.Bundle.Data {
 		switch v.(type) {
 		case string, []byte:
 			data.Data[protocol.MIMEType(mime)] = v
 		default:
-			// JSON values are left out: gob carries only types that both sides registered. Their text is there.
+			if v, ok := gobValue(v); ok {
+				data.Data[protocol.MIMEType(mime)] = v
+			}
 		}
 	}
 	gonbui.SendData(data)
