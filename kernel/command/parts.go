@@ -34,3 +34,11 @@ func Split(source string) Parts {
 
 // Functions makes the functions of a cell run that GoNB runs: main at its place, and each init_ function behind itself.
 func Functions(code string) string { return runFunctions(code) }
+
+// Flags says whether code uses package flag, and which flags it defines.
+func Flags(code string) (uses bool, defines []string) {
+	for _, m := range definition.FindAllStringSubmatch(code, -1) {
+		defines = append(defines, m[1])
+	}
+	return usesFlag.MatchString(code), defines
+}

@@ -60,6 +60,8 @@ type writer struct {
 	program  *Program
 	helpers  map[string]string // the names of helpers that are used
 	cells    []*cell
+	args     []string // of the program, after the cells so far
+	flags    bool     // they use package flag, or have had arguments
 }
 
 // A cell of code, numbered as fovea run does.

@@ -139,6 +139,18 @@ var cases = map[string][]string{
 		"%reset",
 		"func greet() int { return 1 }\ngreet()",
 	},
+	"arguments": {
+		"var (\n\twidth = flag.Int(\"width\", 4, \"of the base\")\n\tfill = flag.String(\"fill\", \"x\", \"what of\")\n)\nfunc show() { fmt.Println(*width, *fill, flag.Args(), os.Args[1:]) }",
+		"%% --width=3 --fill=o\nshow()",
+		"%args --width=2 one two\nfunc main() {\n\tflag.Parse()\n\tshow()\n}",
+		"%exec show --width=5 --fill=# rest",
+		"show()",
+		"%%\nshow()",
+		"var width = flag.Int(\"width\", 9, \"again\")\n%% -width 1\nfmt.Println(*width)",
+		"%capture said.txt\nfmt.Println(\"kept\")\n7",
+		"%capture -a said.txt\n!echo added",
+		"!cat said.txt",
+	},
 	"text": {
 		"// A cell's comment.\n\n// Of x.\nx := `raw\n// no comment\n` // behind\n/* long */\ny := x + \"/*line In[1]:1:1*/\" ; z := 1 // both\n// at the end",
 		"fmt.Print(x, y, z)\nx, z = \"\", 0\nvar (\n\t// First of them.\n\tp, q = 1, 2\n\tr float64\n)\np + q + int(r)",

@@ -2,7 +2,6 @@ package export
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,13 +57,11 @@ func literal(s string) string {
 	return strconv.Quote(s)
 }
 
-var usesFlag = regexp.MustCompile(`\bflag\.[A-Z]`)
-
 // specialLines carries over the special lines of a cell, and returns its Go. As in the notebook, they come first.
 func (w *writer) specialLines(c *cell, p command.Parts) string {
 	lines := strings.Split(p.Go, "\n")
 	var args []string
-	setArgs, main, call := false, -1, ""
+	main, call := -1, ""
 	for _, s := range p.Lines {
 		if shell, ok := strings.CutPrefix(s.Text, "!"); ok {
 			switch inModule, isModule := strings.CutPrefix(shell, "*"); {
@@ -85,12 +82,22 @@ func (w *writer) specialLines(c *cell, p command.Parts) string {
 		}
 		switch name {
 		case "main":
-			main, args, setArgs = s.Number, words, len(words) > 0
+			main = s.Number
+			if len(words) > 0 {
+				args = words
+			}
 		case "args":
-			args, setArgs = words, true
+			args = words
 		case "exec":
 			if len(words) > 0 {
-				call, args, setArgs = words[0], words[1:], len(words) > 1
+				call, args = words[0], words[1:]
+			}
+		case "capture":
+			switch {
+			case len(words) == 1:
+				c.steps = append(c.steps, fmt.Sprintf("defer %s(%s, false)()", w.helper("capture"), literal(words[0])))
+			case len(words) == 2 && words[0] == "-a":
+				c.steps = append(c.steps, fmt.Sprintf("defer %s(%s, true)()", w.helper("capture"), literal(words[1])))
 			}
 		case "cd":
 			if len(words) == 1 {
@@ -121,32 +128,30 @@ func (w *writer) specialLines(c *cell, p command.Parts) string {
 			w.leaveLine(c, s, "it has no counterpart in a program")
 		}
 	}
+	text := strings.Join(lines, "\n")
+	starts := main >= 0 || call != ""
+	if strings.TrimSpace(text) == "" && !starts {
+		return "" // arguments alone are for no cell
+	}
+	uses, defines := command.Flags(text)
+	w.flags = w.flags || uses || len(args) > 0
+	if uses || !slices.Equal(args, w.args) || starts && w.flags {
+		w.step(c, "setArguments", append([]string{strings.Join(defines, ",")}, args...)...)
+		w.args = args
+	}
 	start := ""
-	if setArgs {
-		start = "os.Args = append(os.Args[:1:1], " + quotedList(args) + "); "
+	if w.flags && starts {
+		start = "if err := flag.CommandLine.Parse(os.Args[1:]); err != nil { panic(err) }; "
 	}
-	if (main >= 0 || call != "") && usesFlag.MatchString(strings.Join(lines, "\n")) {
-		start += "flag.CommandLine.Parse(os.Args[1:]); "
-	}
-	switch {
-	case main >= 0:
+	if main >= 0 {
 		lines[main] = "func() { " + start
 		lines = append(lines, "}()")
-	case start != "":
-		lines = append([]string{start}, lines...)
+		start = ""
 	}
 	if call != "" {
-		lines = append(lines, call+"()")
+		lines = append(lines, start+call+"()")
 	}
 	return command.Functions(strings.Join(lines, "\n"))
-}
-
-func quotedList(words []string) string {
-	var quoted []string
-	for _, s := range words {
-		quoted = append(quoted, strconv.Quote(s))
-	}
-	return strings.Join(quoted, ", ")
 }
 
 // comment notes a line that needs nothing done.
@@ -238,6 +243,52 @@ func appendFile(path, text string) {
 	defer f.Close()
 	if _, err := f.WriteString(text); err != nil {
 		panic(err)
+	}
+}
+`},
+	"setArguments": {"flag os slices strings", `// setArguments gives arguments as if the program were started with them: flags have their defaults. Those that the next
+// statements define, separated by commas, are forgotten.
+func setArguments(defines string, args ...string) {
+	os.Args = append(os.Args[:1:1], args...)
+	flag.Visit(func(f *flag.Flag) { f.Value.Set(f.DefValue) })
+	fresh := flag.NewFlagSet(os.Args[0], flag.ContinueOnError)
+	flag.VisitAll(func(f *flag.Flag) {
+		if !slices.Contains(strings.Split(defines, ","), f.Name) {
+			fresh.Var(f.Value, f.Name, f.Usage)
+		}
+	})
+	flag.CommandLine = fresh
+}
+`},
+	"capture": {"io os", `// capture copies what is printed into a file, or to its end, until the function that it returns is called.
+func capture(path string, add bool) func() {
+	mode := os.O_TRUNC
+	if add {
+		mode = os.O_APPEND
+	}
+	file, err := os.OpenFile(os.ExpandEnv(path), mode|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		panic(err)
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		panic(err)
+	}
+	stdout, done := os.Stdout, make(chan error)
+	os.Stdout = writer
+	go func() {
+		_, err := io.Copy(io.MultiWriter(stdout, file), reader)
+		done <- err
+	}()
+	return func() {
+		os.Stdout = stdout
+		writer.Close()
+		if err := <-done; err != nil {
+			panic(err)
+		}
+		if err := file.Close(); err != nil {
+			panic(err)
+		}
 	}
 }
 `},
