@@ -25,6 +25,14 @@ func TestGroupNormSqueezeExciteDropPath(t *testing.T) {
 			Input: []int{2, 3, 2, 4}, Output: []int{2, 3, 2, 4}, Parameters: 8},
 		layertest.Case{Name: "instance norm along time", Layer: group(layers.GroupNormOptions{Groups: 3, NoAffine: true}),
 			Input: []int{2, 5, 3}, Output: []int{2, 5, 3}},
+		layertest.Case{Name: "layer norm", Input: []int{2, 2, 3, 4}, Output: []int{2, 2, 3, 4}, Parameters: 8,
+			Layer: func(s *model.Scope, x *graph.Node) *graph.Node {
+				return layers.LayerNorm(s, x, layers.LayerNormOptions{})
+			}},
+		layertest.Case{Name: "layer norm without weights", Input: []int{2, 5}, Output: []int{2, 5},
+			Layer: func(s *model.Scope, x *graph.Node) *graph.Node {
+				return layers.LayerNorm(s, x, layers.LayerNormOptions{NoAffine: true, Epsilon: 1e-3})
+			}},
 		layertest.Case{Name: "squeeze and excite", Layer: squeeze(layers.SqueezeExciteOptions{Ratio: 2}),
 			Input: []int{2, 3, 2, 4}, Output: []int{2, 3, 2, 4}, Parameters: 4*2 + 2 + 2*4 + 4},
 		layertest.Case{Name: "squeeze and excite without biases", Layer: squeeze(layers.SqueezeExciteOptions{Units: 3, NoBias: true}),
@@ -34,6 +42,27 @@ func TestGroupNormSqueezeExciteDropPath(t *testing.T) {
 		layertest.Case{Name: "drop path of a batch", Stochastic: true, Input: []int{4, 3, 2}, Output: []int{4, 3, 2},
 			Layer: func(s *model.Scope, x *graph.Node) *graph.Node { return layers.DropPathBatch(s, x, 0.3) }},
 	)
+}
+
+// Of one group of all channels at one position both are the same.
+func TestLayerNormIsGroupNormOfAPosition(t *testing.T) {
+	b := backendtest.ForTest(t)
+	out, err := model.CallOnceN(b, layertest.NewStore(1), func(s *model.Scope, inputs []*graph.Node) []*graph.Node {
+		x := inputs[0]
+		return []*graph.Node{
+			layers.LayerNorm(s.In("a"), x, layers.LayerNormOptions{}),
+			layers.GroupNorm(s.In("b"), x, layers.GroupNormOptions{Groups: 1}),
+		}
+	}, layertest.Random[float32](2, 4, 6))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, c := layertest.Floats(out[0]), layertest.Floats(out[1])
+	for i := range a {
+		if math.Abs(a[i]-c[i]) > 1e-5 {
+			t.Fatalf("value %d is %g and %g", i, a[i], c[i])
+		}
+	}
 }
 
 // Every group of every example has mean 0 and variance 1, whatever the other examples are.

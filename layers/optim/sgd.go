@@ -55,20 +55,8 @@ func (o SGD) UpdateGraphWithGradients(s *model.Scope, gradients []*Node, _ dtype
 	if o.LearningRate == nil {
 		Panicf("optim.SGD: set LearningRate, such as optim.Constant(0.1)")
 	}
-	var variables []*model.Variable
-	if len(gradients) == 0 {
-		Panicf("optim.SGD: the loss depends on no trainable variable in scope %q", s.Scope())
-	}
+	variables := trained("optim.SGD", s, gradients)
 	g := gradients[0].Graph()
-	for v := range s.IterVariables() {
-		if v.Trainable && v.InUseByGraph(g) {
-			variables = append(variables, v)
-		}
-	}
-	if len(variables) != len(gradients) {
-		Panicf("optim.SGD: %d gradients for %d trainable variables: were variables made after the gradient?", len(gradients), len(variables))
-	}
-
 	step := AddScalar(optimizer.IncrementGlobalStep(g, rateDType), -1) // 0 for the first update
 	rate := o.LearningRate.Rate(step)
 	optimizer.LearningRateVar(s, rateDType, 0).SetNodeValue(rate)
