@@ -11,8 +11,13 @@ type note struct {
 
 type noteKey struct{ id graph.NodeId }
 
-// noted attaches a note to y, the output of a layer, and returns y.
+// noted attaches a note to y, the output of a layer, and returns y. What an inner layer has noted of the same node as hidden
+// work stays: a depthwise convolution without a bias ends at the node that Conv notes too.
 func noted(y *graph.Node, about note) *graph.Node {
+	if inner, ok := noteOf(y); ok {
+		about.macs += inner.macs
+		about.opens = about.opens || inner.opens
+	}
 	y.Graph().AttachState(noteKey{y.Id()}, about)
 	return y
 }
