@@ -11,6 +11,8 @@ import (
 	_ "fovea/recipes/hiresnet"
 	_ "fovea/recipes/kernelsharing"
 	_ "fovea/recipes/multisampledropout"
+	_ "fovea/recipes/rkan"
+	_ "fovea/recipes/singleintrachannel"
 	_ "fovea/recipes/stochasticdepth"
 	_ "fovea/recipes/vgg"
 )
@@ -78,6 +80,26 @@ func init() {
 		"Here:    1, 2 and 8 samples before the fully connected head of a 4-convolution net on 4000 images of 16×16, equal steps, 3 seeds.\n"+
 		"Differs: the masks are an axis of one tensor, so the head is one matrix product on B·M rows and not M copies in the graph; the\n"+
 		"variant whose samples also differ in flips and pooling is left out. SGD with a cosine schedule, not the paper's.")
+	recipes.SetCard("rkan", ""+
+		"Package rkan adds a path of Chebyshev polynomials beside the stages of a convolutional network.\n"+
+		"\n"+
+		"Paper:   Yu, Wu, Gan 2024, Residual Kolmogorov-Arnold Network for Enhanced Deep Learning, https://arxiv.org/abs/2410.05500\n"+
+		"Claim:   a compact module that learns polynomial features, added to stages of a network, makes it more accurate.\n"+
+		"Here:    two experiments, 3 seeds each: gratings of random phase seen by a linear network, where only the polynomials can tell classes apart;\n"+
+		"and a small ResNet on 2000 images of 16×16 with the module, with the same path without polynomials, and with neither.\n"+
+		"Differs: the combination is the plain sum; the paper also tries gates. Later versions of the paper have other bases than Chebyshev's. The\n"+
+		"controls are ours: the two 1×1 convolutions of the path may carry a gain by themselves.")
+	recipes.SetCard("singleintrachannel", ""+
+		"Package singleintrachannel builds convolutional layers of a spatial convolution within each channel and a projection across channels.\n"+
+		"\n"+
+		"Paper:   Wang, Liu, Foroosh 2016, Design of Efficient Convolutional Layers using Single Intra-channel Convolution, Topological Subdivisioning and\n"+
+		"Spatial \"Bottleneck\" Structure, https://arxiv.org/abs/1608.04337\n"+
+		"Claim:   these layers have a much better ratio of accuracy to computation than standard convolutions.\n"+
+		"Here:    nets of six layers of each kind on 4000 images of 16×16 at equal width, and a standard net that is narrow enough for the same\n"+
+		"multiply-adds; equal steps, 3 seeds.\n"+
+		"Differs: where normalisation and activation stand, the paper's abstract leaves open: here normalisation, then the sum with the layer's input, then the\n"+
+		"activation, for all kinds alike. The subdivided projection is computed as a dense one under a mask: its multiply-adds are\n"+
+		"counted as the paper counts them, and its time is not the paper's.")
 	recipes.SetCard("stochasticdepth", ""+
 		"Package stochasticdepth drops whole residual branches in training and keeps all of them at test time.\n"+
 		"\n"+
