@@ -3,13 +3,9 @@ package front
 import (
 	"fmt"
 	"go/ast"
-	"go/scanner"
-	"go/token"
 	"go/types"
 	"maps"
-	"regexp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 )
@@ -51,106 +47,6 @@ func (f *plainFile) mark(path, name string) string {
 		f.own[path] = name
 	}
 	return m
-}
-
-// findComments finds what stands between the chunks, and blank imports.
-func (f *plainFile) findComments() error {
-	all, _, err := split(f.source, 0, f.result.Number)
-	if err != nil {
-		return err
-	}
-	f.before, f.after = map[[2]int]string{}, map[[2]int]string{}
-	starts := []int{0}
-	for i, r := range f.source {
-		if r == '\n' {
-			starts = append(starts, i+1)
-		}
-	}
-	end := 0
-	for _, c := range all {
-		start := starts[c.line-1] + c.column - 1
-		before := comments(f.source[end:start])
-		if c.kind == isImport {
-			f.result.Head += before
-			if file, _, err := c.parse(); err == nil {
-				for _, spec := range file.Imports {
-					if spec.Name != nil && spec.Name.Name == "_" {
-						path, _ := strconv.Unquote(spec.Path.Value)
-						f.blank = append(f.blank, path)
-					}
-				}
-			}
-		} else {
-			f.before[[2]int{c.line, c.column}] = before
-		}
-		if c.kind == isStatement || c.kind == isVar { // of others the whole text is taken
-			f.after[[2]int{c.line, c.column}] = lastComment(c.text)
-		}
-		end = start + len(c.text)
-	}
-	f.tail = comments(f.source[end:])
-	return nil
-}
-
-// lastComment is the comment with which a chunk ends, on its last line.
-func lastComment(text string) string {
-	comment, _ := scanComments(text, func(string) bool { return false })
-	if strings.Contains(comment, "\n") {
-		return ""
-	}
-	return comment
-}
-
-// scanComments returns the comment after the last token of a text, and the text without the comments that drop names.
-func scanComments(text string, drop func(comment string) bool) (last, kept string) {
-	file := token.NewFileSet().AddFile("", -1, len(text))
-	var s scanner.Scanner
-	s.Init(file, []byte(text), nil, scanner.ScanComments)
-	var b strings.Builder
-	at := 0
-	for {
-		pos, tok, literal := s.Scan()
-		switch {
-		case tok == token.EOF:
-			return last, b.String() + text[at:]
-		case tok == token.COMMENT:
-			last = literal
-			if drop(literal) {
-				b.WriteString(text[at:file.Offset(pos)])
-				at = file.Offset(pos) + len(literal)
-			}
-		case tok != token.SEMICOLON || literal == ";":
-			last = ""
-		}
-	}
-}
-
-// comments lists those between two chunks. Empty lines are kept.
-func comments(gap string) string {
-	file := token.NewFileSet().AddFile("", -1, len(gap))
-	var s scanner.Scanner
-	s.Init(file, []byte(gap), nil, scanner.ScanComments)
-	end := 0
-	var b strings.Builder
-	for {
-		pos, tok, text := s.Scan()
-		if tok == token.EOF {
-			break
-		}
-		if tok != token.COMMENT {
-			continue
-		}
-		at := file.Offset(pos)
-		if end > 0 && strings.Count(gap[end:at], "\n") > 1 {
-			b.WriteString("\n")
-		}
-		b.WriteString(text + "\n")
-		end = at + len(text)
-	}
-	if end > 0 && strings.Count(gap[end:], "\n") > 1 {
-		b.WriteString("\n")
-	}
-	return b.String()
 }
 
 // write makes the declarations and the body.
@@ -328,99 +224,6 @@ func parenthesised(t string) string {
 		return "(" + t + ")"
 	}
 	return t
-}
-
-// collectEdits finds the identifiers that are called otherwise in the program.
-func (f *plainFile) collectEdits() {
-	selected := map[*ast.Ident]bool{}
-	ast.Inspect(f.file.ast, func(n ast.Node) bool {
-		if s, ok := n.(*ast.SelectorExpr); ok {
-			selected[s.Sel] = true
-		}
-		return true
-	})
-	rename := func(id *ast.Ident, o types.Object) {
-		if o == nil || id.Name == "_" || f.file.pieceAt(f.file.offset(id.Pos())) == nil {
-			return
-		}
-		if text := f.callIt(id, o, selected[id]); text != id.Name {
-			f.edits = append(f.edits, edit{f.file.offset(id.Pos()), f.file.offset(id.End()), text})
-		}
-	}
-	for id, o := range f.info.Uses {
-		rename(id, o)
-	}
-	for id, o := range f.info.Defs {
-		if v, ok := o.(*types.Var); !ok || !v.Embedded() { // the name of its type is a use
-			rename(id, o)
-		}
-	}
-	sort.Slice(f.edits, func(i, j int) bool { return f.edits[i].start < f.edits[j].start })
-}
-
-// callIt is what an identifier becomes.
-func (f *plainFile) callIt(id *ast.Ident, o types.Object, selected bool) string {
-	if p, ok := o.(*types.PkgName); ok {
-		name := strings.TrimPrefix(id.Name, oldMark)
-		delete(f.dotted, p.Imported().Path())
-		return f.mark(p.Imported().Path(), name)
-	}
-	if y := f.oldSymbols[o]; y != nil {
-		return f.names[y.object]
-	}
-	if !isCell(o.Pkg()) {
-		if what, ok := standIn(o); ok && what != rtName+".Sleep" {
-			f.result.Ends = strings.TrimPrefix(o.Pkg().Name()+"."+o.Name(), "/")
-		}
-		if o.Pkg() != nil && !selected && o.Parent() == o.Pkg().Scope() { // dot import
-			if f.imports[o.Pkg().Path()] == "" {
-				f.dotted[o.Pkg().Path()] = true
-			}
-			return f.packageName(o.Pkg()) + "." + id.Name
-		}
-		return id.Name
-	}
-	if v, ok := o.(*types.Var); ok && v.Embedded() {
-		return f.member(v, id.Name)
-	}
-	if name := f.names[o]; name != "" {
-		return name
-	}
-	return id.Name
-}
-
-// member is the name of a field: an embedded one is called like its type.
-func (f *plainFile) member(o types.Object, name string) string {
-	v, ok := o.(*types.Var)
-	if !ok || !v.Embedded() {
-		return name
-	}
-	t := v.Type()
-	if p, ok := t.(*types.Pointer); ok {
-		t = p.Elem()
-	}
-	if named, ok := t.(*types.Named); ok && f.names[named.Obj()] != "" {
-		return f.names[named.Obj()]
-	}
-	return name
-}
-
-var positions = regexp.MustCompile(`^/\*line In\[\d+\]:\d+:\d+\*/$`)
-
-// plainText is a part of the check file with the program's names.
-func (f *plainFile) plainText(start, end int) string {
-	var b strings.Builder
-	last := start
-	i := sort.Search(len(f.edits), func(i int) bool { return f.edits[i].start >= start })
-	for ; i < len(f.edits) && f.edits[i].start < end; i++ {
-		e := f.edits[i]
-		b.WriteString(f.file.source[last:e.start])
-		b.WriteString(e.text)
-		last = e.end
-	}
-	b.WriteString(f.file.source[last:end])
-	_, text := scanComments(b.String(), positions.MatchString) // in a string it is the user's
-	return strings.TrimSpace(text)
 }
 
 // finish settles the names of packages: a name of the program, and a word of the notebook, stay what they are.
