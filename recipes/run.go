@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/train"
@@ -401,11 +402,41 @@ func (r *run) save() error {
 	if r.saved == r.step {
 		return nil
 	}
+	// The loss of a step is that of the weights before it: the last step before a loss that isn't a number leaves weights
+	// that aren't, and a training that resumed from them would go nowhere.
+	if err := r.finite(); err != nil {
+		return err
+	}
 	state := r.state()
 	if err := saveCheckpoint(filepath.Join(r.fit.Dir, "checkpoints"), r.store, state, r.fit.keep()); err != nil {
 		return err
 	}
 	r.saved = r.step
+	return nil
+}
+
+// finite finds weights that are infinite or not numbers.
+func (r *run) finite() error {
+	for _, v := range r.Variables() {
+		if !v.Trainable || v.DType() != dtypes.Float32 {
+			continue
+		}
+		value, err := v.Value()
+		if err != nil {
+			return err
+		}
+		bad := false
+		if err := tensors.ConstFlatData(value, func(flat []float32) {
+			for _, x := range flat {
+				bad = bad || x-x != 0 // of infinite numbers and NaN
+			}
+		}); err != nil {
+			return err
+		}
+		if bad {
+			return fmt.Errorf("the weights of %s are not finite at step %d, which is not saved: lower the learning rate (now %.3g) or clip the gradients", v.Path(), r.step, r.rate())
+		}
+	}
 	return nil
 }
 

@@ -311,6 +311,37 @@ func TestNaNNamesItsStep(t *testing.T) {
 	}
 }
 
+// When the weights blow up what was saved before is still there and whole, and nothing that is not finite is saved.
+func TestNaNLosesNothing(t *testing.T) {
+	ctx := context.Background()
+	train, _ := tinyImages(t, 64)
+	fit := Fit{Steps: 8, Batch: 16, LearningRate: 0.01, SaveEvery: 1, LogEvery: 1, Keep: 3, Dir: t.TempDir()}
+	tr := newTiny(t, fit)
+	fit.OnPoint = func(h History) {
+		if h[len(h)-1].Step == 5 { // as a step too large would leave them
+			v := tr.Store().GetVariable("/output/biases")
+			if err := v.SetValue(tensors.FromFlatDataAndDimensions([]float32{float32(math.Inf(1)), 0, 0}, 3)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := tr.Configure(quiet(fit)); err != nil {
+		t.Fatal(err)
+	}
+	err := tr.Run(ctx, train, nil)
+	if err == nil || !strings.Contains(err.Error(), "/output/biases") || !strings.Contains(err.Error(), "step 5") || !strings.Contains(err.Error(), "learning rate") {
+		t.Fatalf("infinite weights: %v", err)
+	}
+	fit.Resume, fit.OnPoint = true, nil
+	again := newTiny(t, fit)
+	if err := again.Run(ctx, train, nil); err != nil || again.Step() != 8 {
+		t.Errorf("resumed after it: step %d, %v", again.Step(), err)
+	}
+	if steps := again.History().Split("train"); len(steps) != 8 {
+		t.Errorf("%d points", len(steps))
+	}
+}
+
 func TestEvaluationCountsEachImageOnce(t *testing.T) {
 	ctx := context.Background()
 	train, _ := tinyImages(t, 300) // two batches of 128 and one of 44
