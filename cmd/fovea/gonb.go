@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/janpfeifer/gonb/gonbui/protocol"
+
 	"fovea/internal/atomicfile"
 	"fovea/internal/backend"
 	"fovea/internal/filelock"
@@ -202,4 +204,19 @@ func checkGoNBSpec(dir string) error {
 		return fmt.Errorf("the kernel in %s was not set up by fovea: it stays as it is (--name gives the new one another name)", dir)
 	}
 	return nil
+}
+
+// gonbEnv are the variables by which GoNB's packages, and scripts on the page, find Jupyter's server: the kernel's name there, which is
+// in that of the connection file, and the folder that it serves, which is its own when it was started in it.
+func gonbEnv(connectionFile string) (env []string) {
+	name, ok := strings.CutPrefix(strings.TrimSuffix(filepath.Base(connectionFile), ".json"), "kernel-")
+	if ok && name != "" {
+		env = append(env, protocol.GONB_JUPYTER_KERNEL_ID_ENV+"="+name)
+	}
+	if pid := parentProcess(); pid > 0 && runtime.GOOS == "linux" {
+		if root, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err == nil {
+			env = append(env, protocol.GONB_JUPYTER_ROOT_ENV+"="+root)
+		}
+	}
+	return env
 }

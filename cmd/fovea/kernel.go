@@ -154,7 +154,7 @@ func serveKernel(ctx context.Context, connectionFile string) error {
 	kernel, err := server.New(server.Options{
 		Connection: connection,
 		Open: func(ctx context.Context, s server.Setup) (server.Opened, error) {
-			return openKernelSession(ctx, dir, s)
+			return openKernelSession(ctx, dir, gonbEnv(connectionFile), s)
 		},
 		Version:   version(),
 		GoVersion: strings.TrimPrefix(runtime.Version(), "go"),
@@ -186,11 +186,12 @@ func serveKernel(ctx context.Context, connectionFile string) error {
 // kernelLog writes to what Jupyter shows in its own log.
 func kernelLog(line string) { fmt.Fprintln(os.Stderr, "fovea kernel:", line) }
 
-func openKernelSession(ctx context.Context, dir string, s server.Setup) (server.Opened, error) {
+func openKernelSession(ctx context.Context, dir string, env []string, s server.Setup) (server.Opened, error) {
 	options, warning, err := sessionOptions(ctx, dir, s.Progress)
 	if err != nil {
 		return server.Opened{}, err
 	}
+	options.Env = append(options.Env, env...)
 	options.Background, options.Notebook = s.Background, jupyterNotebook(os.Getenv("JPY_SESSION_NAME"), dir)
 	cells, err := session.Open(ctx, options)
 	if err != nil {

@@ -47,8 +47,8 @@ func init() { // it refers to itself, through the names that a wrong one may hav
 		"track":         (*call).trackCommand,
 		"untrack":       (*call).untrackCommand,
 		"goworkfix":     (*call).goworkfixCommand,
-		"widgets":       explained("%widgets is not there yet: GoNB's widgets do not answer in this kernel"),
-		"widgets_hb":    explained("%widgets is not there yet: GoNB's widgets do not answer in this kernel"),
+		"widgets":       (*call).widgetsCommand,
+		"widgets_hb":    (*call).widgetsCommand,
 		"test":          (*call).testCommand,
 		"wasm":          (*call).wasmCommand,
 	}
@@ -150,6 +150,12 @@ func (c *call) mainCommand(s special, args []string) error {
 	}
 	c.main = s.line
 	return c.setArgs(args) // none: those of an earlier %args go, as in GoNB
+}
+
+// widgetsCommand connects the page, as GoNB's does. Widgets do it by themselves when they need it.
+func (c *call) widgetsCommand(special, []string) error {
+	c.widgets = true
+	return nil
 }
 
 func (c *call) setArgs(args []string) error {

@@ -151,6 +151,8 @@ type call struct {
 	line  int    // of %exec
 	timed bool
 
+	widgets bool // %widgets
+
 	wasm     bool // %wasm
 	wasmLine int
 
@@ -205,6 +207,9 @@ func (e *Engine) Execute(ctx context.Context, cell session.Cell, out session.Out
 		if source, err = c.testSource(source); err != nil {
 			return session.Result{Err: c.explainAt(err, c.testLine, "%test")}
 		}
+	}
+	if c.widgets {
+		source += fmt.Sprintf("\nimport %s \"github.com/janpfeifer/gonb/gonbui/comms\"\n%s.Start()", commsName, commsName)
 	}
 	if strings.TrimSpace(source) == "" {
 		return session.Result{}

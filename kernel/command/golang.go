@@ -15,6 +15,7 @@ const (
 	flagName    = "foveaFlag"
 	osName      = "foveaOS"
 	reflectName = "foveaReflect"
+	commsName   = "foveaComms"
 )
 
 var (

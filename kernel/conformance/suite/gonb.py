@@ -68,7 +68,7 @@ class StockGoNB(unittest.TestCase):
 
     def test_a_layer_computes(self):
         (outputs,) = run(
-            'import (\n"fovea/layers"\n_ "github.com/gomlx/compute/gobackend"\n_ "github.com/gomlx/go-xla/compute/xla"\n"github.com/gomlx/compute"\n'
+            'import (\n"fovea/layers"\n_ "github.com/gomlx/compute/gobackend"\n"github.com/gomlx/compute"\n'
             '. "github.com/gomlx/gomlx/core/graph"\n"github.com/gomlx/gomlx/ml/model"\n)\n%%\n'
             "s := model.NewStore()\n"
             "e := model.MustNewExec1(compute.MustNew(), s, func(s *model.Scope, x *Node) *Node {\n"
