@@ -11,6 +11,7 @@ import (
 	_ "fovea/recipes/hiresnet"
 	_ "fovea/recipes/kernelsharing"
 	_ "fovea/recipes/multisampledropout"
+	_ "fovea/recipes/orthonormal"
 	_ "fovea/recipes/rkan"
 	_ "fovea/recipes/singleintrachannel"
 	_ "fovea/recipes/stochasticdepth"
@@ -80,6 +81,16 @@ func init() {
 		"Here:    1, 2 and 8 samples before the fully connected head of a 4-convolution net on 4000 images of 16×16, equal steps, 3 seeds.\n"+
 		"Differs: the masks are an axis of one tensor, so the head is one matrix product on B·M rows and not M copies in the graph; the\n"+
 		"variant whose samples also differ in flips and pooling is left out. SGD with a cosine schedule, not the paper's.")
+	recipes.SetCard("orthonormal", ""+
+		"Package orthonormal trains very deep plain networks by keeping filters orthonormal and errors even in size.\n"+
+		"\n"+
+		"Paper:   Xie, Xiong, Pu 2017, All You Need is Beyond a Good Init, https://arxiv.org/abs/1703.01827\n"+
+		"Claim:   plain networks of 44 and 110 layers train without shortcuts when the filters of each layer are held orthonormal and the errors that\n"+
+		"go back are modulated to one size.\n"+
+		"Here:    a plain 44-layer net (8, 16, 32 channels) on 16×16 images for 300 steps: He's initialisation with weight decay, orthonormal\n"+
+		"initialisation with weight decay, the orthonormal regulariser, and modulation besides; 3 seeds.\n"+
+		"Differs: when and by how much errors are modulated, our copy of the paper does not say. Here the second moment of a layer's error is compared with that of\n"+
+		"the layer behind it; where the ratio leaves [1/1.5, 1.5] the error is scaled to bring it to 1. λ is ours too.")
 	recipes.SetCard("rkan", ""+
 		"Package rkan adds a path of Chebyshev polynomials beside the stages of a convolutional network.\n"+
 		"\n"+
