@@ -121,6 +121,8 @@ func (s *Session) addPackages(ctx context.Context, paths []string, r *Result) (l
 		return "", fmt.Errorf("%w\nIt is no package of the standard library, and its path names no place to fetch it from: check the spelling", err)
 	case s.module == nil:
 		return "", fmt.Errorf("%w\nThe notebook's module does not have it: add it to %s/go.mod with 'go get'", err, s.options.ModuleDir)
+	case s.ownModule(paths, missing.Text) != "":
+		return "", fmt.Errorf("%w\nIts module is the one in %s, where no such package is", err, s.ownModule(paths, missing.Text))
 	case s.noGet:
 		return "", fmt.Errorf("%w\n%%noautoget is in force: fetch it with  !*go get %s  or allow it with  %%autoget", err, strings.Join(paths, " "))
 	}
@@ -150,6 +152,18 @@ func (s *Session) addPackages(ctx context.Context, paths []string, r *Result) (l
 		r.Notes = append(r.Notes, "fetched "+strings.Join(changed, ", ")+s.pin())
 	}
 	return library, nil
+}
+
+// ownModule is the folder of a module on this disk that should hold one of the packages, which is missing; "": none.
+func (s *Session) ownModule(paths []string, missing string) string {
+	for module, dir := range s.module.current.localDirs() {
+		for _, path := range paths {
+			if (path == module || strings.HasPrefix(path, module+"/")) && strings.Contains(missing, "package "+path) {
+				return dir
+			}
+		}
+	}
+	return ""
 }
 
 // pin writes the notebook's pins, and says so. That they cannot be written is no reason to stop.

@@ -168,6 +168,21 @@ func TestFetchConflict(t *testing.T) {
 	r.want("import \""+shelf.name+"/greet\"\ngreet.Hello() + word.Word", "hello twotwo")
 }
 
+// A local package may import what its own module does not require yet.
+func TestFetchForLocal(t *testing.T) {
+	shelf := newShelf(t)
+	shelf.put("word", "v0.3.0", wordSource)
+	r, dir := project(t)
+	writeFiles(t, dir, map[string]string{"user/user.go": "package user\n\nimport \"" + shelf.name + "/word\"\n\nconst Word = word.Word\n"})
+	r.want("import \"example.test/project/user\"\nuser.Word", "one")
+	if pins := readFile(t, dir, "notebooks", "n.mod"); !strings.Contains(pins, "word v0.3.0") {
+		t.Errorf("pins:\n%s", pins)
+	}
+	if got := readFile(t, dir, "go.mod"); strings.Contains(got, "word") {
+		t.Errorf("the user's go.mod: %s", got)
+	}
+}
+
 // project writes a module of the user's with a package util, and returns the runner of a notebook in it.
 func project(t *testing.T) (r *runner, dir string) {
 	dir = t.TempDir()
@@ -188,6 +203,10 @@ func TestTrack(t *testing.T) {
 	result, out := r.run(t.Context(), "func name() string { return util.Name() }\nname()") // no value would be lost
 	if result.Err != nil || out.result != "another" || !strings.Contains(strings.Join(result.Notes, "\n"), "loaded anew") {
 		t.Fatalf("%v %q %v", result.Err, out.result, result.Notes)
+	}
+	result, _ = r.fails("import \"example.test/project/absent\"", PackageError, "example.test/project/absent")
+	if text := strings.Join(result.Err.Traceback, "\n"); !strings.Contains(text, "where no such package is") {
+		t.Errorf("%s", text)
 	}
 	r.ok("x := 41")
 	edit(utilSource("third one"))
