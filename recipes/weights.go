@@ -34,6 +34,13 @@ type WeightMap struct {
 	Skip []string
 }
 
+// TorchvisionNames is the map of a network whose scopes have the names of torchvision's modules, as those of package
+// layers/resnet have; timm's residual networks have the same. Head is the scope of the classes, optional what files lack:
+// scopes that a method adds to the network.
+func TorchvisionNames(head string, optional ...string) []WeightMap {
+	return []WeightMap{{Source: "torchvision", Head: []string{head}, Optional: optional}}
+}
+
 // parameterNames are the names in PyTorch's modules of the variables that package layers makes.
 var parameterNames = map[string]string{
 	"weights": "weight", "biases": "bias", "scale": "weight", "offset": "bias", "mean": "running_mean", "variance": "running_var",

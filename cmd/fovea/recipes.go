@@ -202,14 +202,15 @@ func configure(e *recipes.Entry, variant string, set []string) (any, error) {
 }
 
 // fitToData sets the fields "classes", "size" and "channels" of a configuration, where it has them and the user did not
-// set them, to what the images are. It returns what was changed.
+// set them, to what the images are, and the classes of the network that a recipe builds on ("host.classes"). It returns what
+// was changed.
 func fitToData(e *recipes.Entry, config any, set []string, classes, size, channels int) (any, []string, error) {
 	var changed []string
 	for _, f := range []struct {
 		field string
 		value int
-	}{{"classes", classes}, {"size", size}, {"channels", channels}} {
-		if hasField(config, f.field) && !isSet(set, f.field) {
+	}{{"classes", classes}, {"size", size}, {"channels", channels}, {"host.classes", classes}} {
+		if hasField(e, config, f.field) && !isSet(set, f.field) {
 			next, err := e.Override(config, []string{f.field + "=" + strconv.Itoa(f.value)})
 			if err != nil {
 				return nil, nil, err
@@ -221,13 +222,14 @@ func fitToData(e *recipes.Entry, config any, set []string, classes, size, channe
 	return config, changed, nil
 }
 
-func hasField(config any, name string) bool {
-	for _, f := range recipes.Fields(config) {
-		if strings.HasPrefix(f, name+" (whole number") {
-			return true
-		}
+// hasField says whether a configuration has a whole number of that name: a field that takes one, but neither a fraction nor a
+// list.
+func hasField(e *recipes.Entry, config any, name string) bool {
+	takes := func(value string) bool {
+		_, err := e.Override(config, []string{name + "=" + value})
+		return err == nil
 	}
-	return false
+	return takes("1") && !takes("1.5") && !takes("1,1")
 }
 
 func isSet(set []string, field string) bool {

@@ -162,3 +162,29 @@ func TestWeightsInAndOut(t *testing.T) {
 		}
 	}
 }
+
+// What follows the images: whole numbers of the known names, also in the network that a recipe builds on.
+func TestConfigurationsFollowTheImages(t *testing.T) {
+	type host struct {
+		Classes int `json:"classes"`
+	}
+	type config struct {
+		Host    host    `json:"host"`
+		Size    []int   `json:"size"`    // another meaning
+		Classes float64 `json:"classes"` // another meaning
+		Width   int     `json:"width"`
+	}
+	e, err := recipes.NewEntry(recipes.Recipe[config]{
+		Name: "x", Paper: recipes.Paper{Title: "T", Authors: "A", Year: 2000, URL: "u"}, Model: func(config) recipes.Network { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, changed, err := fitToData(e, config{Size: []int{3}}, nil, 7, 32, 3)
+	if err != nil || got.(config).Host.Classes != 7 || len(got.(config).Size) != 1 || got.(config).Classes != 0 || len(changed) != 1 {
+		t.Errorf("%+v, %v, %v", got, changed, err)
+	}
+	if got, _, err = fitToData(e, config{}, []string{"host.classes=9"}, 7, 32, 3); err != nil || got.(config).Host.Classes != 0 {
+		t.Errorf("what the user set was changed: %+v, %v", got, err)
+	}
+}

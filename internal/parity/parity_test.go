@@ -32,7 +32,7 @@ type subject struct {
 
 // residual is a residual network, whose scopes have torchvision's names.
 func residual(file string, c resnet.Config) subject {
-	return subject{file, resnet.Network(c, resnet.Hooks{}), []recipes.WeightMap{{Source: "torchvision", Head: []string{"fc"}}}}
+	return subject{file, resnet.Network(c, resnet.Hooks{}), recipes.TorchvisionNames("fc")}
 }
 
 // variant is a recipe's network with the recipe's own map. The recipe may lack.
