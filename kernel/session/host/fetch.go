@@ -34,10 +34,14 @@ func (h *Host) Fetch(ctx context.Context, modfile string, env []string, progress
 		return err
 	}
 	var said []string
+	last := ""
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		line := lines.Text()
 		if rest, ok := strings.CutPrefix(line, "go: "); ok && mentions(rest, []string{"downloading ", "finding ", "found "}) {
-			progress(rest)
+			if rest != last { // it says some things twice
+				progress(rest)
+			}
+			last = rest
 		} else if strings.TrimSpace(line) != "" {
 			said = append(said, line)
 		}
