@@ -97,6 +97,19 @@ func TestAverages(t *testing.T) {
 	if e, err := loaded.Evaluate(ctx, test); err != nil || e.Loss != looked.Loss {
 		t.Errorf("loss %g of the file, %g of the trainer, %v", e.Loss, looked.Loss, err)
 	}
+	// Loaded into the trainer itself they are its weights, and no older average stands before them.
+	if err := tr.Configure(quiet(Fit{Average: 0.9, Batch: 16, Seed: 1})); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.Run(ctx, train, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tr.LoadWeights(file, nil, []int{16, 16, 3}, WeightOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := tr.Evaluate(ctx, test); err != nil || e.Loss != looked.Loss {
+		t.Errorf("loss %g after loading the file again, want %g, %v", e.Loss, looked.Loss, err)
+	}
 	// A resumed run has them too.
 	fit.Resume = true
 	resumed := newTiny(t, fit)

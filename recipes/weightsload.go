@@ -94,7 +94,10 @@ func (t *Trainer) LoadWeights(file string, maps []WeightMap, input []int, o Weig
 		}
 		loaded[i] = tensors.FromFlatDataAndDimensions(values, dims...)
 	}
-	// Everything has been read and fits: from here nothing fails.
+	// Everything has been read and fits: from here nothing fails. Velocities and averages were those of the old weights.
+	if err := t.forgetTraining(); err != nil {
+		return WeightReport{}, err
+	}
 	for i, p := range plan.places {
 		if err := p.variable.SetValue(loaded[i]); err != nil {
 			return WeightReport{}, err
