@@ -246,3 +246,42 @@ class Browser(unittest.TestCase):
         n.page.keyboard.press("Shift+Tab")
         tip = n.page.locator(".jp-Tooltip")
         n.wait(lambda: tip.count() == 1 and "[]float64" in tip.text_content(), "Shift+Tab shows the type")
+
+    def test_gonb_widgets(self):
+        n = self.open(
+            'import ("fmt"; "github.com/janpfeifer/gonb/gonbui"; "github.com/janpfeifer/gonb/gonbui/widgets")\n'
+            'button := widgets.Button("press").WithHtmlId("press").Done()\n'
+            'slider := widgets.Slider(0, 10, 4).WithHtmlId("slide").Done()\n'
+            "pressed := 0\n"
+            'go func() {\n\tfor n := range button.Listen().C {\n\t\tpressed = n\n'
+            '\t\tgonbui.UpdateHTML("count", fmt.Sprintf("<i>pressed %d</i>", n))\n\t}\n}()',
+            'gonbui.UpdateHTML("count", "<i>never pressed</i>")',
+            "slider.Value()",
+            "slider.SetValue(9)\npressed",
+        )
+        for i in (0, 1):
+            n.run(i)
+        # While no cell runs.
+        n.page.locator("#press").click()
+        n.wait(lambda: "pressed 1" in n.output(1), "a click reaches the listener")
+        n.page.locator("#press").click()
+        n.wait(lambda: "pressed 2" in n.output(1), "and another one")
+        n.page.locator("#slide").evaluate("e => { e.value = 7; e.dispatchEvent(new Event('change')) }")
+        n.page.wait_for_timeout(300)
+        n.run(2)
+        self.assertIn("7", n.output(2))
+        n.run(3)
+        self.assertIn("2", n.output(3))
+        n.wait(lambda: n.page.locator("#slide").input_value() == "9", "the program moves the slider")
+        self.assertEqual(n.cell(0).locator("script").count(), 0, "a script stays in the notebook")
+
+    def test_wasm(self):
+        n = self.open(
+            'func greeting() string { return "hello from the page" }',
+            "%wasm\n%%\n"
+            'document := js.Global().Get("document")\n'
+            'document.Call("getElementById", GonbWasmDivId).Set("innerText", greeting())',
+        )
+        n.run(0)
+        n.run(1)
+        n.wait(lambda: "hello from the page" in n.output(1), "the program runs", 60)
