@@ -100,3 +100,32 @@ func bilinear(pixel, src []uint8, h, w, c int, x, y float64) {
 		pixel[k] = uint8(sum + 0.5)
 	}
 }
+
+// ResizedCrop cuts out a rectangle of minArea to all of the image's area, with sides in a ratio from 3:4 to 4:3, anywhere,
+// and stretches it to the image's size: the augmentation of Inception's training (Szegedy et al. 2015, section 6), whose
+// minArea is 0.08. It panics unless 0 < minArea ≤ 1.
+func ResizedCrop(minArea float64) Augment {
+	if !(minArea > 0 && minArea <= 1) {
+		panic(fmt.Sprintf("datasets: ResizedCrop of at least %g of the area", minArea))
+	}
+	return func(dst, src []uint8, h, w, c int, r *rand.Rand) {
+		height, width := float64(h), float64(w)
+		for range 10 { // rectangles that do not fit are drawn again, as in torchvision
+			area := (minArea + (1-minArea)*r.Float64()) * height * width
+			ratio := math.Exp((2*r.Float64() - 1) * math.Log(4.0/3))
+			if y, x := math.Sqrt(area/ratio), math.Sqrt(area*ratio); y <= height && x <= width {
+				height, width = y, x
+				break
+			}
+		}
+		top, left := r.Float64()*(float64(h)-height), r.Float64()*(float64(w)-width)
+		for y := range h {
+			for x := range w {
+				// The middles of pixels are mapped to each other; beyond the border its own pixels go on.
+				u := left + (float64(x)+0.5)*width/float64(w) - 0.5
+				v := top + (float64(y)+0.5)*height/float64(h) - 0.5
+				bilinear(dst[(y*w+x)*c:(y*w+x+1)*c], src, h, w, c, min(max(u, 0), float64(w-1)), min(max(v, 0), float64(h-1)))
+			}
+		}
+	}
+}

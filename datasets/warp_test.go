@@ -123,3 +123,36 @@ func TestThenAndFlip(t *testing.T) {
 		}()
 	}
 }
+
+func TestResizedCrop(t *testing.T) {
+	src := ramp(6, 8, 3)
+	if got := apply(ResizedCrop(1), src, 6, 8, 3, 3); !slices.Equal(got, src) {
+		t.Errorf("all of the image is %v", got)
+	}
+	// Of a slope the crop is a gentler one, within the image's range.
+	slope := make([]uint8, 20*20)
+	for i := range slope {
+		slope[i] = uint8(10 * (i % 20))
+	}
+	spans := map[uint8]bool{}
+	for seed := range uint64(40) {
+		got := apply(ResizedCrop(0.1), slope, 20, 20, 1, seed)
+		for y := range 20 {
+			for x := range 19 {
+				if got[y*20+x] > got[y*20+x+1] || got[y*20+x] != got[x] {
+					t.Fatalf("the slope turned at row %d, column %d", y, x)
+				}
+			}
+		}
+		spans[got[19]-got[0]] = true
+	}
+	if len(spans) < 10 {
+		t.Errorf("only %d sizes of rectangles", len(spans))
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("an area of 0 was taken")
+		}
+	}()
+	ResizedCrop(0)
+}
