@@ -41,6 +41,9 @@ func TestKernelInstall(t *testing.T) {
 	if strings.Join(spec.Argv, " ") != "/opt/new/fovea kernel serve {connection_file}" || spec.DisplayName != "Go two" || spec.InterruptMode != "message" {
 		t.Errorf("%s", text)
 	}
+	if !strings.Contains(string(text), "supported_encryption") { // by which clients decide to encrypt (JEP 145)
+		t.Errorf("%s", text)
+	}
 	for _, name := range []string{"logo-32x32.png", "logo-64x64.png"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -504,5 +505,58 @@ func TestStuckFrontend(t *testing.T) {
 		if reply, out := f.run("big"); field[string](reply, "status") != "ok" || len(out) != 2 {
 			t.Fatalf("reply %s, published %v", reply.Content, kinds(out))
 		}
+	}
+}
+
+// A server that was to choose its ports ends when nobody takes note of them.
+func TestRegistrationThatNobodyAnswers(t *testing.T) {
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := nobody.Addr().(*net.TCPAddr).Port
+	if err := nobody.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "registration.json")
+	text := fmt.Sprintf(`{"kernel_id":"k","registration_ip":"127.0.0.1","registration_port":%d,"key":"key"}`, port)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	connection, err := wire.ReadConnection(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Options{Connection: connection})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(t.Context()); err == nil || !strings.Contains(err.Error(), "registration") {
+		t.Errorf("Serve ended with %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(path), "kernel-k.json")); !os.IsNotExist(err) {
+		t.Errorf("a connection file was written: %v", err)
+	}
+}
+
+func TestHalfAnEncryptionIsRefused(t *testing.T) {
+	pair, err := wire.NewKeyPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &wire.Connection{Transport: "tcp", IP: "127.0.0.1", Key: "key", Scheme: "hmac-sha256", CurvePublic: pair.Public.String()}
+	if s, err := New(Options{Connection: c}); err == nil {
+		t.Errorf("opened %+v", s.Connection())
+	}
+	c.CurvePublic = ""
+	var log []string
+	c.IP = "0.0.0.0"
+	s, err := New(Options{Connection: c, Log: func(line string) { log = append(log, line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.host.Close(t.Context())
+	if len(log) != 1 || !strings.Contains(log[0], "without encryption") {
+		t.Errorf("log %q", log)
 	}
 }
