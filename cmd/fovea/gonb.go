@@ -207,16 +207,35 @@ func checkGoNBSpec(dir string) error {
 }
 
 // gonbEnv are the variables by which GoNB's packages, and scripts on the page, find Jupyter's server: the kernel's name there, which is
-// in that of the connection file, and the folder that it serves, which is its own when it was started in it.
-func gonbEnv(connectionFile string) (env []string) {
+// in that of the connection file, and the folder that it serves.
+func gonbEnv(connectionFile, dir string) (env []string) {
 	name, ok := strings.CutPrefix(strings.TrimSuffix(filepath.Base(connectionFile), ".json"), "kernel-")
 	if ok && name != "" {
 		env = append(env, protocol.GONB_JUPYTER_KERNEL_ID_ENV+"="+name)
 	}
-	if pid := parentProcess(); pid > 0 && runtime.GOOS == "linux" {
-		if root, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err == nil {
-			env = append(env, protocol.GONB_JUPYTER_ROOT_ENV+"="+root)
-		}
+	if root := servedFolder(os.Getenv("JPY_SESSION_NAME"), dir); root != "" {
+		env = append(env, protocol.GONB_JUPYTER_ROOT_ENV+"="+root)
 	}
 	return env
+}
+
+// servedFolder is the folder that Jupyter's server shows; "" where it cannot be told. The server names a notebook by its path
+// below that folder, and starts the kernel in the notebook's. (GoNB takes the folder that the server was started in, which is another when
+// it was given one.)
+func servedFolder(notebook, dir string) string {
+	if notebook == "" || filepath.IsAbs(notebook) {
+		return "" // an editor's name for it
+	}
+	if _, err := os.Stat(filepath.Join(dir, filepath.Base(notebook))); err != nil {
+		return ""
+	}
+	below := filepath.Dir(filepath.Clean(notebook))
+	if below == "." {
+		return dir
+	}
+	root, ok := strings.CutSuffix(filepath.Clean(dir), string(filepath.Separator)+below)
+	if !ok || root == "" {
+		return ""
+	}
+	return root
 }

@@ -108,3 +108,29 @@ func TestForeignGoNB(t *testing.T) {
 		t.Errorf("%v %s", err, text)
 	}
 }
+
+func TestServedFolder(t *testing.T) {
+	root := t.TempDir()
+	sub := filepath.Join(root, "a", "b")
+	if err := os.MkdirAll(sub, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{root, sub} {
+		if err := os.WriteFile(filepath.Join(dir, "n.ipynb"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ notebook, dir, want string }{
+		{"n.ipynb", root, root},
+		{"a/b/n.ipynb", sub, root},
+		{"n.ipynb", sub, sub},
+		{"x/b/n.ipynb", sub, ""},
+		{"other.ipynb", root, ""},
+		{filepath.Join(root, "n.ipynb"), root, ""},
+		{"", root, ""},
+	} {
+		if got := servedFolder(c.notebook, c.dir); got != c.want {
+			t.Errorf("%q in %s: %q, want %q", c.notebook, c.dir, got, c.want)
+		}
+	}
+}

@@ -154,7 +154,7 @@ func serveKernel(ctx context.Context, connectionFile string) error {
 	kernel, err := server.New(server.Options{
 		Connection: connection,
 		Open: func(ctx context.Context, s server.Setup) (server.Opened, error) {
-			return openKernelSession(ctx, dir, gonbEnv(connectionFile), s)
+			return openKernelSession(ctx, dir, gonbEnv(connectionFile, dir), s)
 		},
 		Version:   version(),
 		GoVersion: strings.TrimPrefix(runtime.Version(), "go"),
