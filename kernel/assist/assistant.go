@@ -173,9 +173,12 @@ func (a *Assistant) ask(cell string, offset int, method string) (*Document, *que
 		return nil, nil, ErrUnavailable
 	}
 	d := NewDocument(cell, offset, a.snapshot)
-	at, ok := d.ToFile(max(offset, 0))
-	if !ok {
-		return nil, nil, nil
+	at := 0
+	if offset >= 0 { // a question about a place
+		var ok bool
+		if at, ok = d.ToFile(offset); !ok {
+			return nil, nil, nil
+		}
 	}
 	live, uri := a.uri("live.go"), a.uri("cell.go")
 	params := map[string]any{"textDocument": map[string]string{"uri": uri}}
@@ -206,9 +209,18 @@ func (a *Assistant) uri(name string) string {
 	return fileURI(filepath.Join(a.options.ModuleDir, name))
 }
 
+const (
+	diagnostic = "textDocument/diagnostic"
+	patience   = 20 * time.Second
+)
+
 // get asks and waits for the answer, no longer than the deadline. The document is nil when the place is none of Go's.
 func (a *Assistant) get(ctx context.Context, cell string, offset int, method string, result any) (*Document, *question, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.options.Deadline)
+	limit := a.options.Deadline
+	if method == diagnostic { // of a whole cell, for somebody who waits
+		limit = max(limit, patience)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	a.mu.Lock()
 	ready := a.ready

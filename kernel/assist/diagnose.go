@@ -24,7 +24,7 @@ func (a *Assistant) Diagnose(ctx context.Context, cell string) ([]Diagnostic, er
 			Message  string `json:"message"`
 		} `json:"items"`
 	}
-	d, q, err := a.get(ctx, cell, -1, "textDocument/diagnostic", &report)
+	d, q, err := a.get(ctx, cell, -1, diagnostic, &report)
 	if d == nil {
 		return nil, err
 	}

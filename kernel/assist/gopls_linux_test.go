@@ -187,6 +187,12 @@ func TestWithGopls(t *testing.T) {
 		if !slices.Equal(marked, []string{"s", "nothing"}) {
 			t.Errorf("marked %q: %+v", marked, got)
 		}
+		// A line that is no Go may come first.
+		code := "%check\n" + cell
+		got, err = e.Diagnose(t.Context(), code)
+		if err != nil || len(got) != 2 || code[got[0].Start:got[0].End] != "s" || code[got[1].Start:got[1].End] != "nothing" {
+			t.Errorf("after a special line: %+v, %v", got, err)
+		}
 	})
 	// One place in three encodings, and back: 𝄞 is two UTF-16 units, ä and € are one, of two and three bytes.
 	t.Run("answer", func(t *testing.T) {

@@ -47,7 +47,7 @@ func (c *call) check(source string) error {
 	}
 	list, err := k.Diagnose(c.ctx, source)
 	if err != nil {
-		return failed("%%check: gopls does not answer: %v", err)
+		return failed("%%check: gopls does not answer (%v); 'fovea kernel install' sets it up where it is missing", err)
 	}
 	if len(list) == 0 {
 		c.printf("No mistakes found.\n")
