@@ -68,7 +68,7 @@ func (r *run) open(ctx context.Context) error {
 	if r.fit.Resume && r.saved >= 0 {
 		r.history = history
 	}
-	if r.events, err = tfevents.Create(dir); err != nil {
+	if r.events, err = tfevents.Create(dir, r.step); err != nil {
 		return fail(atomicfile.Explain(err, dir))
 	}
 	if r.fit.Describe != nil {

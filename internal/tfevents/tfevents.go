@@ -20,8 +20,9 @@ import (
 // A Writer appends scalars to an event file.
 type Writer struct{ file *os.File }
 
-// Create begins a new event file in a folder, under the name that TensorBoard looks for.
-func Create(dir string) (*Writer, error) {
+// Create begins a new event file in a folder, under the name that TensorBoard looks for. After says how many steps were done
+// before: what older files of the folder have of later ones, which an interrupted training measured in vain, is not shown.
+func Create(dir string, after int) (*Writer, error) {
 	now := time.Now()
 	// A second file of the same second, of a run that was resumed, needs another name.
 	for n := 0; ; n++ {
@@ -38,6 +39,14 @@ func Create(dir string) (*Writer, error) {
 		if err := w.write(appendTime(now), version); err != nil {
 			file.Close()
 			return nil, err
+		}
+		if after > 0 {
+			begin := binary.AppendUvarint(append(appendTime(now), 2<<3), uint64(after+1)) // Event.step
+			start := appendBytes(nil, 7, []byte{1 << 3, 1})                               // Event.session_log.status: START
+			if err := w.write(begin, start); err != nil {
+				file.Close()
+				return nil, err
+			}
 		}
 		return w, nil
 	}

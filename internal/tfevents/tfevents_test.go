@@ -14,7 +14,7 @@ import (
 func TestScalarsComeBack(t *testing.T) {
 	dir := t.TempDir()
 	want := []Scalar{{"loss/train", 1, 0.5}, {"loss/eval", 300, 2.25}, {"accuracy/eval", 1 << 40, -1}}
-	w, err := Create(dir)
+	w, err := Create(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestScalarsComeBack(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	second, err := Create(dir)
+	second, err := Create(dir, 300)
 	if err != nil {
 		t.Fatal(err)
 	}
