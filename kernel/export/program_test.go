@@ -5,6 +5,7 @@ package export
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -256,7 +257,8 @@ func TestProgramsDoWhatNotebooksDo(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			if err := s.Reset(t.Context()); err != nil {
+			// The case before may have changed the folder.
+			if err := errors.Join(s.SetEnvironment(t.Context(), work, nil), s.Reset(t.Context())); err != nil {
 				t.Fatal(err)
 			}
 			e, err := command.New(s, command.Options{Dir: work, ModuleDir: root})
