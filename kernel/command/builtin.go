@@ -54,11 +54,6 @@ func init() { // it refers to itself, through the names that a wrong one may hav
 	}
 }
 
-// explained is a command that does nothing, and says so once.
-func explained(text string) func(*call, special, []string) error {
-	return func(c *call, _ special, _ []string) error { c.note(text); return nil }
-}
-
 // special does what a special line says.
 func (c *call) special(s special) error {
 	if s.text[0] == '!' {
