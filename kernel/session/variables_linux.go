@@ -3,10 +3,14 @@ package session
 import (
 	"context"
 	"errors"
+	"time"
 
 	"fovea/kernel/session/front"
 	"fovea/kernel/worker/message"
 )
+
+// lookTime is more than a look at all variables takes, as each is bounded.
+const lookTime = 10 * time.Second
 
 // Variables lists the live variables, sorted, with what their values look like. It waits for the cell that runs.
 func (s *Session) Variables(ctx context.Context) ([]Variable, error) {
@@ -26,7 +30,10 @@ func (s *Session) Variables(ctx context.Context) ([]Variable, error) {
 	for _, p := range places {
 		request.Values = append(request.Values, message.Place{Name: p.Name, Cell: p.Cell})
 	}
-	r, err := s.process.call(ctx, request, s.options.Grace)
+	// Who asks may go away meanwhile; that must not interrupt the programs that cells have started.
+	looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTime)
+	defer cancel()
+	r, err := s.process.call(looking, request, s.options.Grace)
 	if err != nil {
 		return nil, err
 	}
