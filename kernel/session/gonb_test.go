@@ -5,10 +5,12 @@ package session
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"fovea/internal/home"
 	"fovea/kernel/display"
 )
 
@@ -121,5 +123,48 @@ fmt.Println(cache.CacheWith(store, "n", func() int { fmt.Print("computed "); ret
 		if result.Err != nil || r.stdout.String() != want {
 			t.Errorf("%v, printed %q, want %q", result.Err, r.stdout.String(), want)
 		}
+	}
+}
+
+// A program that a cell starts shows things through the same pipes, one program after the other.
+func TestGonbuiInAProgram(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a program")
+	}
+	root, err := home.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	main := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(main, []byte(`package main
+
+import "github.com/janpfeifer/gonb/gonbui"
+
+func main() {
+	defer gonbui.Sync()
+	gonbui.DisplayHTML("from a program")
+}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "program"), main)
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s := openTest(t, Options{Packages: gonbPackages, Dir: dir})
+	r := &ordered{}
+	result := s.Execute(t.Context(), Cell{Source: `import ("os/exec"; "time"; "github.com/janpfeifer/gonb/gonbui")
+for range 3 {
+	if out, err := exec.Command("./program").CombinedOutput(); err != nil { panic(string(out)) }
+	time.Sleep(20 * time.Millisecond)
+}
+gonbui.DisplayHTML("from the cell")`}, r)
+	if result.Err != nil {
+		t.Fatal(result.Err)
+	}
+	if got, want := r.String(), strings.Repeat("[display from a program]", 3)+"[display from the cell]"; got != want {
+		t.Errorf("shown %s, want %s", got, want)
 	}
 }
