@@ -87,11 +87,7 @@ w.OnChange("value", func(v json.RawMessage) {
 w.OnCustom(func(content json.RawMessage, buffers [][]byte) { w.SendCustom(string(content), buffers...) })`)
 	open := f.comm("comm_open")
 	id := field[string](open, "comm_id")
-	var data struct {
-		State map[string]any `json:"state"`
-		Paths [][]string     `json:"buffer_paths"`
-	}
-	data = field[struct {
+	data := field[struct {
 		State map[string]any `json:"state"`
 		Paths [][]string     `json:"buffer_paths"`
 	}](open, "data")
