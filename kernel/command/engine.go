@@ -221,6 +221,9 @@ func (e *Engine) Execute(ctx context.Context, cell session.Cell, out session.Out
 	}
 	if c.test && r.Err != nil && r.Err.Name == session.Exit {
 		r.Err = &session.CellError{Name: TestFailure, Message: "tests have failed"} // they have said why
+		if ctx.Err() != nil {
+			r.Err = &session.CellError{Name: session.Interrupted, Message: "the tests were interrupted; the values are kept"}
+		}
 	}
 	if c.timed {
 		ms := func(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }

@@ -3,9 +3,11 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"fovea/internal/home"
 	"fovea/kernel/session"
@@ -159,6 +161,44 @@ func TestPanics(t *testing.T) {
 	}
 	// No tests in the cell: all that live; and flags.
 	if out := b.ok("%test -v -run Kept$\n"); !strings.Contains(out.printed(), "PASS: TestKept") || strings.Contains(out.printed(), "Panics") {
+		t.Error(out.printed())
+	}
+}
+
+// An interrupted test ends, and the values stay.
+func TestInterruptedTest(t *testing.T) {
+	b := open(t)
+	b.ok("kept := 7")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &recorder{}
+	done := make(chan session.Result, 1)
+	go func() {
+		done <- b.engine.Execute(ctx, session.Cell{Number: 2, Source: `%test
+func TestForever(t *testing.T) {
+	t.Run("inner", func(t *testing.T) {
+		fmt.Println("ready")
+		for i := 0; ; i++ {
+			kept = 7 + i%2
+		}
+	})
+}`}, out)
+	}()
+	for end := time.Now().Add(time.Minute); !strings.Contains(out.printed(), "ready"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the test did not begin")
+		}
+	}
+	cancel()
+	r := <-done
+	if r.Err == nil || r.Err.Name != session.Interrupted || r.WorkerDied {
+		t.Errorf("%+v, died %v", r.Err, r.WorkerDied)
+	}
+	if got := strings.Join(b.ok("kept >= 7").shown, ""); got != "true" {
+		t.Errorf("kept: %s", got)
+	}
+	// And package testing is ready for the next one.
+	if out := b.ok("%test\nfunc TestNext(t *testing.T) {}"); !strings.Contains(out.printed(), "PASS: TestNext") {
 		t.Error(out.printed())
 	}
 }
