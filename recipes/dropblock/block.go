@@ -51,5 +51,5 @@ func DropBlock(s *model.Scope, x *graph.Node, block int, drop *graph.Node, share
 	kept := graph.OneMinus(dropped)
 	scale := graph.MulScalar(graph.Reciprocal(graph.MaxScalar(graph.ReduceAllSum(kept), 1)), float64(kept.Shape().Size()))
 	mask := graph.ConvertDType(graph.Mul(kept, scale), x.DType()) // [B H W C]
-	return graph.Mul(x, mask) // a shared mask, [B H W 1], is for all channels
+	return graph.Mul(x, mask)                                     // a shared mask, [B H W 1], is for all channels
 }
