@@ -10,9 +10,9 @@ TIMEOUT = 30
 
 
 class Frontend:
-    def __init__(self, **options):
+    def __init__(self, start=None, **options):
         self.km = KernelManager(kernel_name="fovea", **options)
-        self.km.start_kernel()
+        self.km.start_kernel(**(start or {}))
         self.kc = self.km.client()
         self.kc.start_channels()
         self.kc.wait_for_ready(timeout=60)

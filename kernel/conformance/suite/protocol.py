@@ -343,6 +343,21 @@ class Interrupts(Case):
             url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
             self.interrupted(f"!*GOPROXY={url} GOFLAGS=-mod=mod GONOSUMDB=* go get example.org/nowhere@latest", self.by_message, begun=False)
 
+    def test_import_that_is_fetched(self):
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            environment = dict(os.environ, GOPROXY=f"http://127.0.0.1:{proxy.getsockname()[1]}", GONOSUMDB="*")
+            f = Frontend(start={"env": environment})
+            try:
+                f.run("kept := 42")
+                cell = f.execute('import "example.org/nowhere"\n_ = nowhere.X')
+                proxy.settimeout(TIMEOUT)
+                proxy.accept()  # it asks, and gets no answer
+                f.ask("interrupt_request", {}, "control")
+                self.assertEqual(f.reply(cell)["content"]["ename"], "Interrupted")
+                self.assertEqual(f.run("kept")[1][-1]["content"]["data"]["text/plain"], "42")
+            finally:
+                f.close()
+
     def test_while_queued_cells_wait(self):
         cell = self.f.execute('fmt.Println("begun")\nfor {\n}')
         waiting = [self.f.execute("kept = -1") for _ in range(2)]
