@@ -104,7 +104,17 @@ func Open(config string) (b compute.Backend, err error) {
 		return nil, unknownBackend(name)
 	}
 	prepare()
-	return compute.NewWithConfig(config)
+	return compute.NewWithConfig(sequential(config))
+}
+
+// sequential makes the pure-Go backend run one operation after the other, unless the user has chosen options. Side by side,
+// its default, they can wait for each other for ever: a convolution keeps its worker while it waits for more of them (compute
+// v0.1.6). Each still uses all cores inside.
+func sequential(config string) string {
+	if config == "go" {
+		return "go:ops_sequential"
+	}
+	return config
 }
 
 func unknownBackend(name string) error {
@@ -174,7 +184,7 @@ func (r resolver) resolve(ctx context.Context) (Choice, error) {
 		case !slices.Contains(compute.List(), name):
 			return fatal(stepUser, unknownBackend(name))
 		case name == "go":
-			choice.use(stepUser, "go", config, "", config)
+			choice.use(stepUser, "go", sequential(config), "", config)
 			return choice, nil
 		case strings.HasPrefix(plugin, "/"):
 			if err := r.probe(ctx, plugin); err != nil {
@@ -242,7 +252,7 @@ func (r resolver) resolve(ctx context.Context) (Choice, error) {
 	}
 
 	// 6. It always works, and slowly.
-	choice.use(stepGo, "go", "go", "", "always there")
+	choice.use(stepGo, "go", sequential("go"), "", "always there")
 	choice.Warning = fmt.Sprintf("No XLA here (%s): computing with the pure-Go backend, whose convolutions are tens of times slower. "+
 		"'fovea doctor --install' installs XLA; 'fovea doctor' says what was missing.", choice.whyNotXLA())
 	return choice, nil

@@ -58,7 +58,7 @@ func TestResolve(t *testing.T) {
 		err     string
 		warning bool
 	}{
-		{name: "nothing there", want: "go", states: "sssssu", warning: true},
+		{name: "nothing there", want: "go", options: ":ops_sequential", states: "sssssu", warning: true},
 		{name: "nothing can be installed", install: true, want: "go", states: "sssffu", warning: true},
 		{name: "a CPU plugin", files: []string{cpu}, want: "xla:cpu", plugin: cpu, states: "ssunnn"},
 		{name: "a CUDA plugin without a GPU is left alone", files: []string{cpu, cuda}, want: "xla:cpu", plugin: cpu, states: "ssunnn"},
@@ -76,7 +76,7 @@ func TestResolve(t *testing.T) {
 			m.wheel = func(context.Context) (string, error) { return "/share/" + cpu, nil }
 		}, want: "xla:cpu", plugin: cpu, states: "sssfun"},
 
-		{name: "user: go", config: "go", files: []string{cpu}, want: "go", states: "unnnnn"},
+		{name: "user: go", config: "go", files: []string{cpu}, want: "go", options: ":ops_sequential", states: "unnnnn"},
 		{name: "user: go with options", config: "go:parallelism=2", want: "go", options: "go:parallelism=2", states: "unnnnn"},
 		{name: "user: xla:cpu is found", config: "xla:cpu,shared_buffers=false", files: []string{cpu}, want: "xla:cpu", plugin: cpu,
 			options: ",shared_buffers=false", states: "ssunnn"},
