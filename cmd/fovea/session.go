@@ -20,6 +20,7 @@ var cellPackages = []string{
 	"fovea/datasets/all",
 	"fovea/kernel/celltest",
 	"fovea/kernel/display",
+	"fovea/kernel/display/widget",
 	"fovea/layers/attr",
 	"fovea/layers/loss",
 	"fovea/layers/metric",

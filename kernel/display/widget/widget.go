@@ -63,8 +63,9 @@ func New(name string, state map[string]any) (*Model, error) {
 
 // Any opens an anywidget: esm is a JavaScript module whose default export has a render function, css its style or "".
 func Any(esm, css string, state map[string]any) (*Model, error) {
-	full := map[string]any{"_model_module": "anywidget", "_model_module_version": "~0.9.*", "_model_name": "AnyModel",
-		"_view_module": "anywidget", "_view_module_version": "~0.9.*", "_view_name": "AnyView", "_view_count": nil, "_esm": esm, "_css": css,
+	// Whatever release the page has: the state has been the same since the first.
+	full := map[string]any{"_model_module": "anywidget", "_model_module_version": "*", "_model_name": "AnyModel",
+		"_view_module": "anywidget", "_view_module_version": "*", "_view_name": "AnyView", "_view_count": nil, "_esm": esm, "_css": css,
 		"_anywidget_id": "fovea"}
 	maps.Copy(full, state)
 	return Open(full)
