@@ -85,6 +85,14 @@ func (c Config) Units() []Unit {
 	return all
 }
 
+// Scopes lists the scope of that name inside each unit, "layer1/0/se": where a method has its variables.
+func (c Config) Scopes(name string) (scopes []string) {
+	for _, u := range c.Units() {
+		scopes = append(scopes, u.Name()+"/"+name)
+	}
+	return scopes
+}
+
 // Taps lists the feature maps that the network names: "stem", each unit ("layer1/0") and each stage ("layer1"), after the
 // last activation that the unit has.
 func (c Config) Taps() []string {

@@ -71,6 +71,9 @@ var Recipe = recipes.Register(recipes.Recipe[Config]{
 	Input:  func(c Config) []int { return []int{c.Size, c.Size, 3} },
 	Taps:   func(c Config) []string { return c.Host.Taps() },
 	Fit:    paperFit,
+	Weights: func(c Config) []recipes.WeightMap {
+		return recipes.TorchvisionNames("fc", c.Host.Scopes(gateScope(c.Gate))...)
+	},
 	Claims: []recipes.Claim[Config]{cueClaim},
 })
 
@@ -99,11 +102,11 @@ func Model(c Config) recipes.Network {
 	return resnet.Network(c.Host, resnet.Hooks{Branch: func(s *model.Scope, x *graph.Node, u resnet.Unit) *graph.Node {
 		switch c.Gate {
 		case ECA:
-			return Attention(s.In("eca"), x, c.kernel(u))
+			return Attention(s.In("%s", gateScope(c.Gate)), x, c.kernel(u))
 		case SE:
-			return layers.SqueezeExcite(s.In("se"), x, layers.SqueezeExciteOptions{Ratio: c.Ratio, NoBias: true})
+			return layers.SqueezeExcite(s.In("%s", gateScope(c.Gate)), x, layers.SqueezeExciteOptions{Ratio: c.Ratio, NoBias: true})
 		case PerChannel:
-			return perChannel(s.In("gate"), x)
+			return perChannel(s.In("%s", gateScope(c.Gate)), x)
 		case Ungated:
 			return x
 		}
@@ -111,6 +114,9 @@ func Model(c Config) recipes.Network {
 		return nil
 	}})
 }
+
+// gateScope is where a gate has its variables in a unit.
+func gateScope(g Gate) string { return "gate-" + string(g) }
 
 // kernel is that of ECA in a unit.
 func (c Config) kernel(u resnet.Unit) int {

@@ -81,6 +81,9 @@ var Recipe = recipes.Register(recipes.Recipe[Config]{
 	Input:  func(c Config) []int { return []int{c.Size, c.Size, 3} },
 	Taps:   func(c Config) []string { return c.Host.Taps() },
 	Fit:    paperFit,
+	Weights: func(c Config) []recipes.WeightMap {
+		return recipes.TorchvisionNames("fc", c.Host.Scopes("attention")...)
+	},
 	Claims: []recipes.Claim[Config]{rowClaim},
 })
 
@@ -109,15 +112,15 @@ func Model(c Config) recipes.Network {
 
 func attend(s *model.Scope, x *graph.Node, c Config) *graph.Node {
 	if v, ok := Versions[c.Module]; ok {
-		return Attention(s.In("ela"), x, v, c.Separate)
+		return Attention(s.In("attention"), x, v, c.Separate)
 	}
 	switch c.Module {
 	case CA:
-		return Coordinate(s.In("ca"), x)
+		return Coordinate(s.In("attention"), x)
 	case SE:
-		return layers.SqueezeExcite(s.In("se"), x, layers.SqueezeExciteOptions{})
+		return layers.SqueezeExcite(s.In("attention"), x, layers.SqueezeExciteOptions{})
 	case ECA:
-		return ecanet.Attention(s.In("eca"), x, 3)
+		return ecanet.Attention(s.In("attention"), x, 3)
 	case Plain:
 		return x
 	}
