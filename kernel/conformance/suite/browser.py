@@ -11,6 +11,7 @@ import tempfile
 import time
 import unittest
 import urllib.request
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -285,3 +286,36 @@ class Browser(unittest.TestCase):
         n.run(0)
         n.run(1)
         n.wait(lambda: "hello from the page" in n.output(1), "the program runs", 60)
+
+    @unittest.skipUnless(find_spec("jupyterlab_widgets") and find_spec("anywidget"), "the widgets' extensions are not installed")
+    def test_jupyter_widgets(self):
+        n = self.open(
+            'import ("encoding/json"; "fovea/kernel/display/widget")\n'
+            "moved, clicked := 0, 0\n"
+            'slider, err := widget.New("IntSlider", map[string]any{"min": 0, "max": 10, "step": 1, "value": 3, "readout": true, '
+            '"readout_format": "d", "orientation": "horizontal", "continuous_update": true, "disabled": false, "behavior": "drag-tap"})\n'
+            "if err != nil { panic(err) }\n"
+            'slider.OnChange("value", func(v json.RawMessage) { json.Unmarshal(v, &moved) })\n'
+            "slider",
+            "counter, err := widget.Any(`export default { render({model, el}) {\n"
+            '    const b = document.createElement("button");\n'
+            '    const show = () => { b.textContent = "n " + model.get("n") };\n'
+            '    b.id = "any";\n    b.onclick = () => { model.set("n", model.get("n") + 1); model.save_changes() };\n'
+            '    model.on("change:n", show);\n    show();\n    el.append(b);\n'
+            '} }`, "", map[string]any{"n": 5})\n'
+            "if err != nil { panic(err) }\n"
+            'counter.OnChange("n", func(v json.RawMessage) { json.Unmarshal(v, &clicked) })\n'
+            "counter",
+            'counter.Set("n", 40)\nslider.Set("value", 8)\nmoved*100 + clicked',
+        )
+        n.run(0)
+        n.cell(0).locator(".noUi-handle").first.click()
+        n.page.keyboard.press("ArrowRight")
+        n.wait(lambda: "4" in n.cell(0).locator(".widget-readout").text_content(), "the slider moves")
+        n.run(1)
+        n.page.locator("#any").click()
+        n.page.wait_for_timeout(300)
+        n.run(2)
+        self.assertIn("406", n.output(2))
+        n.wait(lambda: n.page.locator("#any").text_content() == "n 40", "Go sets the counter")
+        n.wait(lambda: "8" in n.cell(0).locator(".widget-readout").text_content(), "Go sets the slider")
