@@ -65,7 +65,7 @@ func run(t *testing.T, x *tensors.Tensor, weights map[string]*tensors.Tensor, f 
 		if err != nil {
 			t.Fatal(err)
 		}
-		v.MustSetValue(copied)
+		setValue(t, v, copied)
 	}
 	return tensors.MustCopyFlatData[float32](exec.MustCall1(x))
 }
@@ -150,4 +150,11 @@ func TestEvenKernelPanics(t *testing.T) {
 		}
 	}()
 	run(t, noise(6, 1, 2, 2, 8), nil, func(s *model.Scope, x *graph.Node) *graph.Node { return Attention(s, x, 4) })
+}
+
+func setValue(t *testing.T, v *model.Variable, value *tensors.Tensor) {
+	t.Helper()
+	if err := v.SetValue(value); err != nil {
+		t.Fatal(err)
+	}
 }

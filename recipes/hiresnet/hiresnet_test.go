@@ -69,7 +69,7 @@ func output(t *testing.T, c Config) []float32 {
 		for i := range w {
 			w[i] = float32(0.3 * r.NormFloat64())
 		}
-		v.MustSetValue(tensors.FromFlatDataAndDimensions(w, v.Shape().Dimensions...))
+		setValue(t, v, tensors.FromFlatDataAndDimensions(w, v.Shape().Dimensions...))
 	}
 	return tensors.MustCopyFlatData[float32](exec.MustCall1(images))
 }
@@ -94,5 +94,12 @@ func TestZeroResidualsAreTheHost(t *testing.T) {
 		if distance < 1e-3 {
 			t.Errorf("%s: residuals with weights change the output by %g only", name, distance)
 		}
+	}
+}
+
+func setValue(t *testing.T, v *model.Variable, value *tensors.Tensor) {
+	t.Helper()
+	if err := v.SetValue(value); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -100,7 +100,7 @@ func TestSharedGradientIsTheSum(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v.MustSetValue(value)
+		setValue(t, v, value)
 	}
 	each := gradients(c, own, layersOf)
 	c.Shared = true
@@ -122,5 +122,12 @@ func TestDepthOne(t *testing.T) {
 	c.Shared = true
 	if got := summary(t, b, c); got.Parameters() != own.Parameters() {
 		t.Errorf("one block has %d parameters shared and %d unshared", got.Parameters(), own.Parameters())
+	}
+}
+
+func setValue(t *testing.T, v *model.Variable, value *tensors.Tensor) {
+	t.Helper()
+	if err := v.SetValue(value); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -83,9 +83,9 @@ func kanConv(t *testing.T, x []float32, size, channels, stride int, linear, scal
 	defer exec.Finalize()
 	images := tensors.FromFlatDataAndDimensions(x, 1, size, size, channels)
 	exec.MustCall1(images).MustFinalizeAll()
-	store.GetVariable("/linear").MustSetValue(tensors.FromFlatDataAndDimensions(linear, 9))
-	store.GetVariable("/scale").MustSetValue(tensors.FromFlatDataAndDimensions(scale, 9))
-	store.GetVariable("/chebyshev").MustSetValue(tensors.FromFlatDataAndDimensions(chebyshev, 9, 4))
+	setValue(t, store.GetVariable("/linear"), tensors.FromFlatDataAndDimensions(linear, 9))
+	setValue(t, store.GetVariable("/scale"), tensors.FromFlatDataAndDimensions(scale, 9))
+	setValue(t, store.GetVariable("/chebyshev"), tensors.FromFlatDataAndDimensions(chebyshev, 9, 4))
 	return tensors.MustCopyFlatData[float32](exec.MustCall1(images))
 }
 
@@ -139,7 +139,7 @@ func TestZeroChebyshevIsDepthwise(t *testing.T) {
 			kernel = append(kernel, w)
 		}
 	}
-	store.GetVariable("/weights").MustSetValue(tensors.FromFlatDataAndDimensions(kernel, 3, 3, 1, channels))
+	setValue(t, store.GetVariable("/weights"), tensors.FromFlatDataAndDimensions(kernel, 3, 3, 1, channels))
 	for i, want := range tensors.MustCopyFlatData[float32](exec.MustCall1(images)) {
 		if math.Abs(float64(got[i]-want)) > 1e-5 {
 			t.Fatalf("value %d is %g, the depthwise convolution gives %g", i, got[i], want)
@@ -160,7 +160,7 @@ func TestZeroScaleIsTheHost(t *testing.T) {
 	with := run(Model(c))
 	for _, stage := range []string{"/layer3/0", "/layer4/0"} {
 		v := store.GetVariable(stage + "/rkan/norm/scale")
-		v.MustSetValue(tensors.FromFlatDataAndDimensions(make([]float32, v.Shape().Size()), v.Shape().Dimensions...))
+		setValue(t, v, tensors.FromFlatDataAndDimensions(make([]float32, v.Shape().Size()), v.Shape().Dimensions...))
 	}
 	off, host := run(Model(c)), run(resnet.Network(c.Host, resnet.Hooks{}))
 	for i := range host {
@@ -170,5 +170,12 @@ func TestZeroScaleIsTheHost(t *testing.T) {
 	}
 	if with[0] == off[0] {
 		t.Error("the path makes no difference when it is on")
+	}
+}
+
+func setValue(t *testing.T, v *model.Variable, value *tensors.Tensor) {
+	t.Helper()
+	if err := v.SetValue(value); err != nil {
+		t.Fatal(err)
 	}
 }

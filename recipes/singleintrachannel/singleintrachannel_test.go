@@ -95,7 +95,7 @@ func run(t *testing.T, x *tensors.Tensor, weights map[string]*tensors.Tensor, f 
 	defer exec.Finalize()
 	exec.MustCall1(x).MustFinalizeAll() // makes the variables
 	for path, w := range weights {
-		store.GetVariable(path).MustSetValue(w)
+		setValue(t, store.GetVariable(path), w)
 	}
 	return tensors.MustCopyFlatData[float32](exec.MustCall1(x))
 }
@@ -168,5 +168,12 @@ func TestExpand(t *testing.T) {
 		if v != want {
 			t.Fatalf("value %d is %g, want %g", i, v, want)
 		}
+	}
+}
+
+func setValue(t *testing.T, v *model.Variable, value *tensors.Tensor) {
+	t.Helper()
+	if err := v.SetValue(value); err != nil {
+		t.Fatal(err)
 	}
 }
