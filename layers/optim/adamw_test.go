@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"fovea/internal/backend/backendtest"
 	"fovea/layers/optim"
@@ -72,7 +73,7 @@ func TestAdamWClear(t *testing.T) {
 	}
 }
 
-func stepOnce(t *testing.T, b compute.Backend, o optim.AdamW) *model.Store {
+func stepOnce(t *testing.T, b compute.Backend, o optimizer.Interface) *model.Store {
 	t.Helper()
 	store := model.NewStore()
 	if _, err := model.CallOnce(b, store, func(s *model.Scope, g *Graph) *Node {
