@@ -74,7 +74,7 @@ var Recipe = recipes.Register(recipes.Recipe[Config]{
 	Weights: func(c Config) []recipes.WeightMap {
 		return recipes.TorchvisionNames("fc", c.Host.Scopes(gateScope(c.Gate))...)
 	},
-	Claims: []recipes.Claim[Config]{cueClaim},
+	Claims: []recipes.Claim[Config]{cueClaim, interactionClaim},
 })
 
 // paperFit is the ImageNet training: momentum 0.9, decay 1e-4, rate 0.1 divided by 10 every 30 of 100 epochs.
