@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,8 +55,8 @@ func (e *ConflictError) Error() string {
 // laterUnused is how long a library that came late is kept when nobody asks for it.
 const laterUnused = 30 * 24 * time.Hour
 
-// linkLater links added into a library that uses the ones which are loaded. It is kept beside the host library, since the
-// linker reads all symbols of that, for seconds.
+// linkLater links added into a library that uses the ones which are loaded. It is kept beside the host library for the
+// next session.
 func (h *Host) linkLater(ctx context.Context, all, added []*Package) (string, error) {
 	// The linker wants these also of packages that import nothing.
 	for _, path := range []string{"runtime", "runtime/cgo"} {
@@ -105,6 +106,16 @@ func (h *Host) buildLater(ctx context.Context, library string, all, added []*Pac
 	}
 	defer os.RemoveAll(dir)
 	fresh := filepath.Join(dir, filepath.Base(library))
+	err = h.linkLaterStub(ctx, fresh, all, added)
+	if err == nil {
+		return os.Rename(fresh, library)
+	} else if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var foreign *foreignError
+	if !errors.As(err, &foreign) {
+		h.log("linking late packages against the whole host library, which takes seconds: %v", err)
+	}
 	args := []string{"-o", fresh, "-importcfg", fresh + ".cfg", "-buildmode=shared", "-linkshared", "-w", "-checklinkname=0", "-extld=gcc",
 		"-extldflags=-fuse-ld=bfd", "-L", h.dir} // a library that came late names others by their base names
 	var cfg strings.Builder

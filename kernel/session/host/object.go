@@ -54,15 +54,20 @@ func readObject(path string) (*object, error) {
 		return nil, fmt.Errorf("%s: no Go object of a known format", path)
 	}
 	o := &object{path: path, archive: archive, data: archive[start:]}
+	return o, o.check()
+}
+
+// check makes sure that the blocks lie in the object.
+func (o *object) check() error {
 	if len(o.data) < offsetsAt+4*objectBlocks {
-		return nil, fmt.Errorf("%s: truncated", path)
+		return fmt.Errorf("%s: truncated", o.path)
 	}
 	for block := range objectBlocks - 1 {
 		if o.offset(block) > o.offset(block+1) || o.offset(block+1) > len(o.data) {
-			return nil, fmt.Errorf("%s: damaged", path)
+			return fmt.Errorf("%s: damaged", o.path)
 		}
 	}
-	return o, nil
+	return nil
 }
 
 func (o *object) uint32(at int) int { return int(binary.LittleEndian.Uint32(o.data[at:])) }
