@@ -76,7 +76,7 @@ func Open(ctx context.Context, t *Toolchain, c Config) (*Host, error) {
 	stop := h.every(10*time.Second, func() {
 		h.log("still compiling packages for the kernel: %d s (each is compiled once)", int(time.Since(begun).Seconds()))
 	})
-	packages, err := h.list(ctx, "", h.roots()...)
+	packages, err := h.listRoots(ctx)
 	stop()
 	if err != nil {
 		return nil, err

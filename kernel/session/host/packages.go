@@ -45,7 +45,7 @@ func (e *MissingError) Error() string { return e.Text }
 
 // list compiles packages and all that they import, and says where the archives are.
 func (h *Host) list(ctx context.Context, modfile string, paths ...string) ([]*Package, error) {
-	args := []string{"list", "-export", "-deps", "-json=ImportPath,Name,Export,Standard,Dir,EmbedFiles"}
+	args := []string{"list", "-export", "-deps", "-json=ImportPath,Name,Export,Standard,Dir,EmbedFiles,EmbedPatterns"}
 	args = append(append(args, h.way.listFlags...), h.config.Flags...)
 	if modfile != "" {
 		args = append(args, "-modfile="+modfile)
@@ -63,7 +63,7 @@ func (h *Host) list(ctx context.Context, modfile string, paths ...string) ([]*Pa
 		var p struct {
 			ImportPath, Name, Export, Dir string
 			Standard                      bool
-			EmbedFiles                    []string
+			EmbedFiles, EmbedPatterns     []string
 		}
 		if err := d.Decode(&p); err != nil {
 			return nil, fmt.Errorf("go list: %w", err)
@@ -72,6 +72,7 @@ func (h *Host) list(ctx context.Context, modfile string, paths ...string) ([]*Pa
 			found := &Package{Path: p.ImportPath, Name: p.Name, Export: p.Export, Std: p.Standard}
 			if !p.Standard && !h.tools.fetched(p.Dir) {
 				found.local = newSource(p.Dir, p.EmbedFiles, begun)
+				found.local.patterns = p.EmbedPatterns
 			}
 			packages = append(packages, found)
 		}

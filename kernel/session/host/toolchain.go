@@ -17,12 +17,14 @@ const Release = "go1.26.8"
 
 // A Toolchain is the go command and what it starts.
 type Toolchain struct {
-	Version string // as go env GOVERSION says
-	Arch    string
-	tools   string // the folder of compile and link
-	linker  string // GNU ld
-	modules string // the go command's folder of modules that it has fetched
-	env     []string
+	Version   string // as go env GOVERSION says
+	Arch      string
+	tools     string   // the folder of compile and link
+	linker    string   // GNU ld
+	modules   string   // the go command's folder of modules that it has fetched
+	settings  string   // the file that 'go env -w' writes
+	compilers []string // commands that cgo uses
+	env       []string
 }
 
 // FindToolchain asks the go command in PATH for the pinned release, which it fetches where it is missing.
@@ -43,11 +45,12 @@ func FindToolchain(ctx context.Context) (*Toolchain, error) {
 	if t.linker == "" {
 		return nil, errors.New("the kernel links cells with GNU ld, and neither ld.bfd nor ld is in PATH: install binutils (on Debian: apt-get install binutils)")
 	}
-	out, err := t.goCommand(ctx, "", "env", "-json", "GOTOOLDIR", "GOVERSION", "GOARCH", "GOOS", "GOMODCACHE")
+	out, err := t.goCommand(ctx, "", "env", "-json", "GOTOOLDIR", "GOVERSION", "GOARCH", "GOOS", "GOMODCACHE", "GOENV",
+		"CC", "CXX", "PKG_CONFIG")
 	if err != nil {
 		return nil, fmt.Errorf("the toolchain %s is not to be had: %w", Release, err)
 	}
-	var e struct{ GOTOOLDIR, GOVERSION, GOARCH, GOOS, GOMODCACHE string }
+	var e struct{ GOTOOLDIR, GOVERSION, GOARCH, GOOS, GOMODCACHE, GOENV, CC, CXX, PKG_CONFIG string }
 	if err := json.Unmarshal(out, &e); err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
@@ -56,6 +59,7 @@ func FindToolchain(ctx context.Context) (*Toolchain, error) {
 	}
 	t.Version, t.Arch, t.tools = e.GOVERSION, e.GOARCH, e.GOTOOLDIR
 	t.modules = e.GOMODCACHE + string(filepath.Separator)
+	t.settings, t.compilers = e.GOENV, strings.Fields(e.CC+" "+e.CXX+" "+e.PKG_CONFIG)
 	for _, tool := range []string{"compile", "link"} {
 		if _, err := os.Stat(filepath.Join(t.tools, tool)); err != nil {
 			return nil, fmt.Errorf("the toolchain %s lacks its %s tool: %w", e.GOVERSION, tool, err)

@@ -14,9 +14,10 @@ import (
 
 // A source is the folder of a package that may be edited while the session runs. The zero value is none.
 type source struct {
-	dir    string
-	embeds []string
-	stamp  string // of its files when they were compiled; "": not known
+	dir      string
+	embeds   []string
+	patterns []string // of embed directives
+	stamp    string   // of its files when they were compiled; "": not known
 }
 
 // newSource notes what files are there. What was written since begun may or may not have been compiled.
@@ -47,7 +48,8 @@ func (s source) look() (stamp string, newest time.Time) {
 			continue
 		}
 		switch filepath.Ext(name) {
-		case ".go", ".s", ".S", ".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".syso":
+		case ".go", ".s", ".S", ".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".syso",
+			".m", ".f", ".F", ".for", ".f90", ".swig", ".swigcxx":
 			add(name)
 		}
 	}
