@@ -81,7 +81,7 @@ func linkStub(ctx context.Context, h *Host, c Cell) error {
 	if err != nil {
 		return err
 	}
-	if err := object.dropMethods(func(name string) bool { return h.symbols.all[name] != nil }); err != nil {
+	if err := object.dropMethods(func(name string) bool { return h.symbols.find(name) != nil }); err != nil {
 		return err
 	}
 	names := object.names(blockSymbols, blockNonPackageRf)

@@ -31,7 +31,7 @@ func (h *Host) linkLaterStub(ctx context.Context, library string, all, added []*
 		o := objects[0]
 		o.path = library + "." + strconv.Itoa(i) + ".a"
 		archives[p.Path] = p.Export
-		if err := o.dropMethods(func(name string) bool { return h.symbols.all[name] != nil }); err != nil {
+		if err := o.dropMethods(func(name string) bool { return h.symbols.find(name) != nil }); err != nil {
 			return err
 		}
 		if _, err := os.Stat(o.path); err == nil {

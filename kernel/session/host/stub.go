@@ -29,7 +29,7 @@ func (t *symbols) pick(names []string) []picked {
 	var list []picked
 	var add func(name string)
 	add = func(name string) {
-		s := t.all[name]
+		s := t.find(name)
 		if seen[name] || s == nil {
 			return
 		}
