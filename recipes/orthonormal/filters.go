@@ -1,6 +1,7 @@
 package orthonormal
 
 import (
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
@@ -55,9 +56,21 @@ func Initializer(s *model.Scope) model.VariableInitializer {
 func orthonormalize(x *graph.Node) *graph.Node {
 	const iterations = 26                                             // a singular value grows by half in each while it is small: enough from 10⁻³ on
 	x = graph.Div(x, graph.Sqrt(graph.ReduceAllSum(graph.Square(x)))) // the largest singular value is below 1 now
-	for range iterations {
+	shape := x.Shape()
+	// A loop of the device: unrolled, the products of all layers took a compiler longer than the network itself.
+	more := graph.NewClosure(x.Graph(), func(g *graph.Graph) []*graph.Node {
+		i := graph.Parameter(g, "i", shapes.Make(dtypes.Int32))
+		_ = graph.Parameter(g, "x", shape)
+		return []*graph.Node{graph.LessThan(i, graph.Const(g, int32(iterations)))}
+	})
+	step := graph.NewClosure(x.Graph(), func(g *graph.Graph) []*graph.Node {
+		i := graph.Parameter(g, "i", shapes.Make(dtypes.Int32))
+		x := graph.Parameter(g, "x", shape)
 		gram := graph.Einsum("io,ip->op", x, x) // [n n]
-		x = graph.Sub(graph.MulScalar(x, 1.5), graph.MulScalar(graph.Einsum("io,op->ip", x, gram), 0.5))
-	}
-	return x
+		// Constants are the closure's own: those of graph.MulScalar belong to the graph around it.
+		number := func(v float64) *graph.Node { return graph.ConvertDType(graph.Const(g, v), shape.DType) }
+		x = graph.Sub(graph.Mul(x, number(1.5)), graph.Mul(graph.Einsum("io,op->ip", x, gram), number(0.5)))
+		return []*graph.Node{graph.Add(i, graph.Const(g, int32(1))), x}
+	})
+	return graph.While(more, step, graph.Const(x.Graph(), int32(0)), x)[1]
 }
