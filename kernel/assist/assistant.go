@@ -21,6 +21,7 @@ type Options struct {
 	Find      func() (string, error) // the path of gopls; nil: Find
 	Log       func(line string)      // what happens to gopls; nil: nobody
 	Deadline  time.Duration          // for an answer; 0: 1 s
+	Delay     time.Duration          // gopls is not started before that, unless Begin is called or something is asked
 
 	pause time.Duration // before gopls is started again, doubled each time; 0: firstPause
 }
@@ -31,6 +32,8 @@ type Assistant struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	runner  sync.WaitGroup
+	begin   func() // closes begun
+	begun   chan struct{}
 
 	mu       sync.Mutex // guards what follows, and the order of what gopls is sent
 	process  *process   // nil: none answers
@@ -44,7 +47,7 @@ const (
 	longPause  = time.Minute
 )
 
-// New returns an Assistant and starts gopls in the background. It must be closed.
+// New returns an Assistant and starts gopls in the background, after o.Delay. It must be closed.
 func New(o Options) *Assistant {
 	if o.Find == nil {
 		o.Find = Find
@@ -61,7 +64,8 @@ func New(o Options) *Assistant {
 	if dir, err := filepath.EvalSymlinks(o.ModuleDir); err == nil {
 		o.ModuleDir = dir // gopls takes files for strangers that lie elsewhere by name
 	}
-	a := &Assistant{options: o, ready: make(chan struct{})}
+	a := &Assistant{options: o, begun: make(chan struct{}), ready: make(chan struct{})}
+	a.begin = sync.OnceFunc(func() { close(a.begun) })
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	a.runner.Go(a.run)
 	return a
@@ -74,8 +78,19 @@ func (a *Assistant) Close() error {
 	return nil
 }
 
+// Begin starts gopls now if it waits for Options.Delay.
+func (a *Assistant) Begin() { a.begin() }
+
 // run keeps a gopls going.
 func (a *Assistant) run() {
+	if a.options.Delay > 0 {
+		select {
+		case <-a.begun:
+		case <-time.After(a.options.Delay):
+		case <-a.ctx.Done():
+			return
+		}
+	}
 	pause, said := a.options.pause, ""
 	say := func(line string) { // a failure that lasts is told once
 		if line != said {
@@ -222,6 +237,7 @@ func (a *Assistant) get(ctx context.Context, cell string, offset int, method str
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	a.Begin()
 	a.mu.Lock()
 	ready := a.ready
 	a.mu.Unlock()

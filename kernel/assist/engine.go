@@ -3,6 +3,7 @@ package assist
 import (
 	"context"
 	"errors"
+	"time"
 
 	"fovea/kernel/display"
 	"fovea/kernel/server"
@@ -20,10 +21,16 @@ var (
 	_ server.Inspector = (*Engine)(nil)
 )
 
+// startDelay is how long gopls leaves the processors to a session's first cell. It reads the packages for seconds.
+const startDelay = 1500 * time.Millisecond
+
 // Assist adds completion and inspection to a session, which it then closes with itself.
 func Assist(s *session.Session, o Options) *Engine {
 	if o.ModuleDir == "" {
 		o.ModuleDir = s.ModuleDir()
+	}
+	if o.Delay == 0 {
+		o.Delay = startDelay
 	}
 	e := &Engine{s, New(o)}
 	e.look()
@@ -39,6 +46,7 @@ func (e *Engine) look() {
 
 // Execute runs a cell. See session.Session.
 func (e *Engine) Execute(ctx context.Context, cell session.Cell, out session.Output) session.Result {
+	defer e.assistant.Begin()
 	defer e.look() // before the next one in the queue begins
 	return e.Session.Execute(ctx, cell, out)
 }

@@ -134,6 +134,51 @@ func fake(t *testing.T, mode string, deadline time.Duration) (*Assistant, *logge
 	return a, log
 }
 
+// gopls leaves the processors to a session's first cell, unless it is asked something.
+func TestDelay(t *testing.T) {
+	t.Setenv(fakeMode, "utf-8")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := func(a *Assistant, within time.Duration) bool {
+		a.mu.Lock()
+		ready := a.ready
+		a.mu.Unlock()
+		select {
+		case <-ready:
+			return true
+		case <-time.After(within):
+			return false
+		}
+	}
+	for name, c := range map[string]struct {
+		delay time.Duration
+		act   func(*Assistant)
+		want  bool
+	}{
+		"nothing":    {time.Hour, func(*Assistant) {}, false},
+		"its end":    {20 * time.Millisecond, func(*Assistant) {}, true},
+		"none":       {0, func(*Assistant) {}, true},
+		"a cell":     {time.Hour, (*Assistant).Begin, true},
+		"two cells":  {time.Hour, func(a *Assistant) { a.Begin(); a.Begin() }, true},
+		"a question": {time.Hour, func(a *Assistant) { a.Complete(t.Context(), "ab", 2) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := New(Options{ModuleDir: t.TempDir(), Find: func() (string, error) { return self, nil }, Deadline: 10 * time.Second, Delay: c.delay})
+			defer a.Close() // also when it has not been started
+			c.act(a)
+			within := 10 * time.Second
+			if !c.want {
+				within = 100 * time.Millisecond
+			}
+			if got := started(a, within); got != c.want {
+				t.Errorf("gopls was started: %t, want %t", got, c.want)
+			}
+		})
+	}
+}
+
 func TestColumnsOnTheWire(t *testing.T) {
 	for _, mode := range []string{"utf-16", "utf-8"} {
 		t.Run(mode, func(t *testing.T) {
