@@ -6,8 +6,8 @@
 // Here:    the paper's net of two convolutions on small CIFAR-10 images, its second kernel of 12,544 weights learned, or generated from 4,244
 // parameters, or learned with a window of as few weights; 3 seeds.
 // Differs: the static networks only: the paper's recurrent part, HyperLSTM, is not here. Kernels begin with the variance of He's initialisation,
-// where the paper's example takes a deviation of 0.01 for all variables; the residual net has shortcuts without parameters. The stem of three
-// channels is learned, and so are biases and normalisations.
+// where the paper's example takes a deviation of 0.01 for all variables. The stem of three channels is learned, and so are biases,
+// normalisations and the 1×1 shortcuts.
 package hypernetworks
 
 import (
@@ -43,7 +43,7 @@ func wide(layers, factor int) Config {
 	n := (layers - 4) / 6
 	return Config{
 		Host: resnet.Config{
-			Stages: []int{n, n, n}, Widths: []int{16 * factor, 32 * factor, 64 * factor}, StemWidth: 16, Classes: 10, PreActivation: true, Shortcut: resnet.Padding,
+			Stages: []int{n, n, n}, Widths: []int{16 * factor, 32 * factor, 64 * factor}, StemWidth: 16, Classes: 10, PreActivation: true,
 		},
 		Generator: Generator{Embedding: 64, Hidden: 64, Tile: 16}, Input: [3]int{32, 32, 3},
 	}
