@@ -60,7 +60,7 @@ func (c Config) halving(name string, filters int) Unit {
 func (c Config) stem() []block {
 	one := func(u Unit, pool bool) block {
 		return block{name: u.Name, build: func(s *model.Scope, x *graph.Node) *graph.Node {
-			x = apply(s, x, u)
+			x = Apply(s, x, u)
 			if pool {
 				x = HalfPool(x)
 			}

@@ -26,13 +26,13 @@ const Epsilon = 1e-3
 // Units applies units one after the other: x [B H W C] → [B H' W' Filters of the last].
 func Units(s *model.Scope, x *graph.Node, units ...Unit) *graph.Node {
 	for _, u := range units {
-		x = apply(s.In("%s", u.Name), x, u)
+		x = Apply(s.In("%s", u.Name), x, u)
 	}
 	return x
 }
 
-// apply is one unit in its own scope.
-func apply(s *model.Scope, x *graph.Node, u Unit) *graph.Node {
+// Apply is one unit in the scope itself, whatever its name.
+func Apply(s *model.Scope, x *graph.Node, u Unit) *graph.Node {
 	o := layers.ConvOptions{Filters: u.Filters, Sizes: []int{u.Height, u.Width}, Stride: u.Stride, NoBias: true}
 	if u.Valid {
 		o.Pad = layers.Valid
