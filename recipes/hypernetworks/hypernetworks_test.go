@@ -75,7 +75,9 @@ func generate(t *testing.T, b compute.Backend, o Generator, size, in, out int, s
 			if v == nil {
 				t.Fatalf("there is no variable %s", path)
 			}
-			v.MustSetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...))
+			if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		k = exec.MustCall1(float32(0))
 	}
