@@ -71,7 +71,9 @@ var digitsClaim = recipes.Claim[Config]{
 		{Name: "distortions", Statement: "test error with distortions over that without", Unit: "×", Threshold: 0.7, AtMost: true, Value: ratio("4 layers", "4 layers, undistorted")},
 		{
 			Name: "rapid", Statement: "test error after 20 epochs over that after 10", Unit: "×", Reported: true,
-			Value: func(v map[string]recipes.Values) float64 { return v["4 layers"]["error 20"] / v["4 layers"]["error 10"] },
+			Value: func(v map[string]recipes.Values) float64 {
+				return v["4 layers"]["error 20"] / v["4 layers"]["error 10"]
+			},
 		},
 	},
 	Figures: func(r recipes.ClaimResult) (map[string]recipes.Figure, error) {
