@@ -25,9 +25,11 @@ var cellPackages = []string{
 	"fovea/layers/loss",
 	"fovea/layers/metric",
 	"fovea/layers/optim",
+	"fovea/layers/resnet",
 	"fovea/notebooks/fig",
 	"fovea/notebooks/keep", // for %checkpoint
 	"fovea/recipes/all",
+	"fovea/recipes/fractalnet",
 	"github.com/gomlx/compute",
 	"github.com/gomlx/compute/dtypes",
 	"github.com/gomlx/compute/gobackend",
