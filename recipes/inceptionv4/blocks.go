@@ -6,6 +6,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
+	"fovea/layers"
 	inception "fovea/recipes/inceptionv3"
 )
 
@@ -73,9 +74,10 @@ func branch(s *model.Scope, x *graph.Node, units ...inception.Unit) *graph.Node 
 	return inception.Units(s, x, units...)
 }
 
-// pooled is the branch that pools before its unit, which has number 1.
+// pooled is the branch that pools before its unit, which has number 1. Unlike in torchvision's Inception-v3, the padding is left out of the mean.
 func (c Config) pooled(s *model.Scope, x *graph.Node, filters int) *graph.Node {
-	return one(s, inception.SmoothPool(x), c.u("1", filters, 1, 1))
+	x = layers.MeanPool(x, layers.PoolOptions{Size: 3, Stride: 1, Pad: layers.Same, IgnorePadding: true}) // [B H W C]
+	return one(s, x, c.u("1", filters, 1, 1))                                                             // [B H W filters]
 }
 
 // wideBlock is Inception-A (figure 4): x [B H W C] → [B H W 384].

@@ -4,7 +4,6 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"fovea/layers"
 	inception "fovea/recipes/inceptionv3"
 )
 
@@ -51,12 +50,10 @@ func (c Config) mixed5(s *model.Scope, x *graph.Node) *graph.Node {
 
 // mixed5Released is a plain block before the residual ones: x [B 35 35 192] → [B 35 35 320].
 func (c Config) mixed5Released(s *model.Scope, x *graph.Node) *graph.Node {
-	// Its pooling leaves padding out of the mean, unlike those of Inception-v4.
-	mean := layers.MeanPool(x, layers.PoolOptions{Size: 3, Stride: 1, Pad: layers.Same, IgnorePadding: true})
 	return inception.Concat(
 		one(s, x, c.u("branch0", 96, 1, 1)),
 		branch(s.In("branch1"), x, c.u("", 48, 1, 1), c.u("", 64, 5, 5)),
 		branch(s.In("branch2"), x, c.u("", 64, 1, 1), c.u("", 96, 3, 3), c.u("", 96, 3, 3)),
-		one(s.In("branch3"), mean, c.u("1", 64, 1, 1)),
+		c.pooled(s.In("branch3"), x, 64),
 	)
 }
