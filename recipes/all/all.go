@@ -6,14 +6,25 @@ package all
 import (
 	"fovea/recipes"
 	_ "fovea/recipes/deepinside"
+	_ "fovea/recipes/dropblock"
 	_ "fovea/recipes/ecanet"
 	_ "fovea/recipes/ela"
+	_ "fovea/recipes/fractalnet"
+	_ "fovea/recipes/gbcnn"
+	_ "fovea/recipes/highperfnn"
 	_ "fovea/recipes/hiresnet"
+	_ "fovea/recipes/hypernetworks"
+	_ "fovea/recipes/inceptionv3"
+	_ "fovea/recipes/inceptionv4"
+	_ "fovea/recipes/irevnet"
 	_ "fovea/recipes/kernelsharing"
 	_ "fovea/recipes/multisampledropout"
 	_ "fovea/recipes/orthonormal"
+	_ "fovea/recipes/polarizedattention"
 	_ "fovea/recipes/rkan"
+	_ "fovea/recipes/selfexpanding"
 	_ "fovea/recipes/singleintrachannel"
+	_ "fovea/recipes/sppnet"
 	_ "fovea/recipes/stochasticdepth"
 	_ "fovea/recipes/vgg"
 )
@@ -32,6 +43,15 @@ func init() {
 		"threshold asks. The ten windows, as in the paper, and the present training came after that, when test images of another\n"+
 		"generator seed had been seen. So the images judged here are of a seed that was first drawn when all of it was fixed, and\n"+
 		"they were judged once. A largest value one pixel beside the object counts in a reported number alone.")
+	recipes.SetCard("dropblock", ""+
+		"Package dropblock regularises convolutional networks by dropping whole squares of their feature maps.\n"+
+		"\n"+
+		"Paper:   Ghiasi, Lin, Le 2018, DropBlock: A regularization method for convolutional networks, https://arxiv.org/abs/1810.12890\n"+
+		"Claim:   neighbours in a feature map tell what dropout hides, so dropout does little for convolutions; dropping a square with all its\n"+
+		"neighbours does more.\n"+
+		"Here:    how well a linear map predicts a dropped pixel from what is left, under dropout and under squares; and a small residual\n"+
+		"network on few images of 16×16, equal steps, without, with dropout and with DropBlock, 3 seeds.\n"+
+		"Differs: a feature map smaller than the square is dropped whole, channel by channel; in small claims the rate is constant.")
 	recipes.SetCard("ecanet", ""+
 		"Package ecanet gates channels by a short convolution over the channel axis.\n"+
 		"\n"+
@@ -54,6 +74,35 @@ func init() {
 		"Differs: where in a network the module stands, the paper leaves open: here at the end of each residual branch. Public implementations\n"+
 		"share one convolution and one normalisation between rows and columns, so that is the default; \"separate\" gives each axis\n"+
 		"its own.")
+	recipes.SetCard("fractalnet", ""+
+		"Package fractalnet builds deep networks by a rule of self-similarity, without any residual connection.\n"+
+		"\n"+
+		"Paper:   Larsson, Maire, Shakhnarovich 2017, FractalNet: Ultra-Deep Neural Networks without Residuals, https://arxiv.org/abs/1605.07648\n"+
+		"Claim:   residuals are not what makes extreme depth trainable: a fractal of short and long paths is enough, and with drop-path each\n"+
+		"column becomes a network of its own, the deepest one too.\n"+
+		"Here:    three blocks of three columns (1, 2 and 4 convolutions; 12 layers deep) on 2700 images of 16×16, trained with and without\n"+
+		"drop-path, equal steps, 3 seeds; every column is then taken out and tested alone.\n"+
+		"Differs: joins that follow each other directly are one join, as the paper draws them; dropout acts on the output of each block, since\n"+
+		"where in a block it stands was not found; a mini-batch draws one set of paths for all its images.")
+	recipes.SetCard("gbcnn", ""+
+		"Package gbcnn trains a convolutional network by gradient boosting: each step adds a dense layer to a copy of the last network, freezes\n"+
+		"the dense layers before it, and fits what the sum of all networks so far leaves over.\n"+
+		"\n"+
+		"Paper:   Emami, Martínez-Muñoz 2023, A Gradient Boosting Approach for Training Convolutional and Deep Neural Networks, https://arxiv.org/abs/2302.11327\n"+
+		"Claim:   boosted networks are more accurate than single ones of the same architecture, on images and on tables.\n"+
+		"Here:    5 steps of 2 epochs on 16×16 images against one network with 10 epochs, and the same on a table of 20 columns and 4 classes\n"+
+		"(synthetic); 3 seeds.\n"+
+		"Differs: dense layers of earlier steps are frozen as the paper says; its released code freezes the dropout beside them in the version\n"+
+		"for tables. A fixed number of epochs a step in place of early stopping. The step length is one number for all classes, as in the code.")
+	recipes.SetCard("highperfnn", ""+
+		"Package highperfnn builds deep plain networks of small convolutions with scaled tanh, trained on images that are distorted anew each epoch.\n"+
+		"\n"+
+		"Paper:   Cireşan et al. 2011, High-Performance Neural Networks for Visual Object Classification, https://arxiv.org/abs/1102.0183\n"+
+		"Claim:   deep nets trained by simple back-propagation beat shallow ones, learning is rapid, and distortions lower the error.\n"+
+		"Here:    2 and 4 convolutions on 29×29 digits of Go's fonts (synthetic), with and without distortions, equal steps, 3 seeds.\n"+
+		"Differs: batches of 16 with momentum, not of one image: a step of one image is mostly overhead here. Weights start even in ±√(3/fan-in)\n"+
+		"where Bound is 0, since ±0.05 is too little for maps this few. The kernel sizes of the network with six convolutions are not in our\n"+
+		"copy of the paper; those here are our own. Each map sees all maps before it: the tables of random connections are left out.")
 	recipes.SetCard("hiresnet", ""+
 		"Package hiresnet adds the outputs of earlier stages to those of all later ones.\n"+
 		"\n"+
@@ -64,6 +113,48 @@ func init() {
 		"Differs: the paper's exact projection is not known to us: here the mean over the pixels that fall together and a 1×1 convolution without bias,\n"+
 		"from the output of each stage to the output of each later one. Its weights begin at zero, so that all arms begin as the\n"+
 		"same network; \"random\" begins with He's instead.")
+	recipes.SetCard("hypernetworks", ""+
+		"Package hypernetworks generates the kernels of a convolutional network from short embeddings of its layers.\n"+
+		"\n"+
+		"Paper:   Ha, Dai, Le 2016, HyperNetworks, https://arxiv.org/abs/1609.09106\n"+
+		"Claim:   a small network that generates the kernels of a larger one, trained with it end to end, does nearly what learned kernels do with\n"+
+		"fewer parameters: 99.24 % and not 99.28 % on MNIST with a third of the second kernel's parameters.\n"+
+		"Here:    the paper's net of two convolutions on small CIFAR-10 images, its second kernel of 12,544 weights learned, or generated from 4,244\n"+
+		"parameters, or learned with a window of as few weights; 3 seeds.\n"+
+		"Differs: the static networks only: the paper's recurrent part, HyperLSTM, is not here. Kernels begin with the variance of He's initialisation,\n"+
+		"where the paper's example takes a deviation of 0.01 for all variables. The stem of three channels is learned, and so are biases,\n"+
+		"normalisations and the 1×1 shortcuts.")
+	recipes.SetCard("inceptionv3", ""+
+		"Package inceptionv3 builds Inception networks of factorised convolutions, and trains them with smoothed labels.\n"+
+		"\n"+
+		"Paper:   Szegedy, Vanhoucke, Ioffe, Shlens, Wojna 2016, Rethinking the Inception Architecture for Computer Vision, https://arxiv.org/abs/1512.00567\n"+
+		"Claim:   smoothing the labels regularises, and n×n convolutions made of 1×n and n×1 cost a fraction at no loss (table 3).\n"+
+		"Here:    a narrow Inception with one block on each of two grids, on CIFAR-10 images of 16×16, 3 seeds: hard against smoothed labels where a fifth\n"+
+		"of the training labels is wrong; and the sevens as 7×7, as 1×7 and 7×1, and as three 3×3.\n"+
+		"Differs: the layout and the names are torchvision's, which are those of the network that was published: its first blocks have 5×5 branches where\n"+
+		"the paper's figure 5 has two 3×3. Small networks have one convolution for a stem; their auxiliary head has windows no larger than its map. The paper\n"+
+		"trained with 50 asynchronous replicas, the paper-scale fit with one.")
+	recipes.SetCard("inceptionv4", ""+
+		"Package inceptionv4 builds Inception-v4 and the Inception-ResNets, whose blocks add to a shortcut what their branches find.\n"+
+		"\n"+
+		"Paper:   Szegedy, Ioffe, Vanhoucke, Alemi 2016, Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning, https://arxiv.org/abs/1602.07261\n"+
+		"Claim:   residual connections make Inception networks train much faster, to about the same accuracy; and residuals that are scaled down keep very\n"+
+		"wide ones stable.\n"+
+		"Here:    narrow Inception-ResNet blocks on grids of 7×7 and 3×3, on CIFAR-10 images of 16×16, with and without their shortcuts, equal steps,\n"+
+		"3 seeds; and the size of the last activations of a wide one, with residuals scaled by 1 and by 0.1.\n"+
+		"Differs: the paper gives the second Inception-ResNet the stem of Inception-v4 and 5, 10 and 5 blocks: variant \"resnet-v2\". What was published\n"+
+		"under that name has another stem and 10, 20 and 10 blocks: \"resnet-v2-released\". 1154 and 2048 filters in the paper's figures 17 and 19 must be\n"+
+		"the 1152 and 2144 of what they are added to. The paper compares networks that differ in more than shortcuts, the small claim in these alone.")
+	recipes.SetCard("irevnet", ""+
+		"Package irevnet builds residual networks that can be run backwards, from the last representation to the image.\n"+
+		"\n"+
+		"Paper:   Jacobsen, Smeulders, Oyallon 2018, i-RevNet: Deep Invertible Networks, https://arxiv.org/abs/1802.07088\n"+
+		"Claim:   a network need not discard information to classify well: one that can be inverted up to its last linear layer does as well.\n"+
+		"Here:    six blocks (half widths 8, 32, 128) on 2700 images of 16×16, beside a residual network of about as many multiplications, equal\n"+
+		"steps, 3 seeds: reconstruction of the test images, accuracy, and how well neighbours agree at the first and at the last block.\n"+
+		"Differs: learning rates fall along a cosine in the small claim; no decoder is trained on the residual network's features; channels\n"+
+		"that began as zeros are set to zero again on the way back, since normalisations would enlarge their rounding errors.\n"+
+		"Tried:   a residual network of as many weights, which has twice the multiplications, led by 2.6 points of validation error, one seed.")
 	recipes.SetCard("kernelsharing", ""+
 		"Package kernelsharing lets all layers of equal shape in a stage use one convolution kernel.\n"+
 		"\n"+
@@ -91,6 +182,17 @@ func init() {
 		"initialisation with weight decay, the orthonormal regulariser, and modulation besides; 3 seeds.\n"+
 		"Differs: when and by how much errors are modulated, our copy of the paper does not say. Here the second moment of a layer's error is compared with that of\n"+
 		"the layer behind it; where the ratio leaves [1/1.5, 1.5] the error is scaled to bring it to 1. λ is ours too.")
+	recipes.SetCard("polarizedattention", ""+
+		"Package polarizedattention weighs channels and positions, each at half of the other's full resolution or more.\n"+
+		"\n"+
+		"Paper:   Liu et al. 2021, Polarized Self-Attention: Towards High-quality Pixel-wise Regression, https://arxiv.org/abs/2107.00782\n"+
+		"Claim:   attention that keeps half of the channels while space collapses, and all of space while the channels collapse, gains 2 to 4 points\n"+
+		"on keypoints and segmentation; its parallel and sequential layouts differ little.\n"+
+		"Here:    two coloured markers, and a sign in a far corner that says which one to find: nets with a small field of view without attention,\n"+
+		"with squeeze and excite, both layouts of the paper and the released parallel one; 3 seeds.\n"+
+		"Differs: the released code has its softmax in another place than the equations: the equations are the default, the parallel layout of the\n"+
+		"code is a variant. The keypoint head enlarges by nearest neighbours and a convolution where the baseline has transposed convolutions. The\n"+
+		"claim's images are our own, since COCO is too large for it, and at paper scale too.")
 	recipes.SetCard("rkan", ""+
 		"Package rkan adds a path of Chebyshev polynomials beside the stages of a convolutional network.\n"+
 		"\n"+
@@ -100,6 +202,18 @@ func init() {
 		"and a small ResNet on 2000 images of 16×16 with the module, with the same path without polynomials, and with neither.\n"+
 		"Differs: the combination is the plain sum; the paper also tries gates. Later versions of the paper have other bases than Chebyshev's. The\n"+
 		"controls are ours: the two 1×1 convolutions of the path may carry a gain by themselves.")
+	recipes.SetCard("selfexpanding", ""+
+		"Package selfexpanding grows a small convolutional network while it learns, where a score says that it would help.\n"+
+		"\n"+
+		"Paper:   Appolinary, Deaconu, Yang, Li 2024, Self Expanding Convolutional Neural Networks, https://arxiv.org/abs/2401.05686\n"+
+		"Claim:   one training that adds channels and layers by a natural expansion score ends as well as a network of the final size trained from\n"+
+		"scratch: 84.1 % on CIFAR-10 with 62,698 parameters.\n"+
+		"Here:    three blocks of 8 channels on CIFAR-10 at 16×16 that may grow three times, against the initial network, the final one from\n"+
+		"scratch, and growth chosen by chance; equal epochs, 3 seeds.\n"+
+		"Differs: the score is gᵀF⁻¹g with g the mean gradient and F the mean square of the gradients of single images. Computed from the mean square\n"+
+		"alone, as has been done, it would only count the parameters with any gradient (see the tests). The skip joins the first block's channels to the\n"+
+		"last block's input, since their numbers differ once blocks have grown. New channels begin with no outgoing weights. The small claim lets the\n"+
+		"network grow at fixed times, whatever τ, by 8 channels at once.")
 	recipes.SetCard("singleintrachannel", ""+
 		"Package singleintrachannel builds convolutional layers of a spatial convolution within each channel and a projection across channels.\n"+
 		"\n"+
@@ -111,6 +225,18 @@ func init() {
 		"Differs: where normalisation and activation stand, the paper's abstract leaves open: here normalisation, then the sum with the layer's input, then the\n"+
 		"activation, for all kinds alike. The subdivided projection is computed as a dense one under a mask: its multiply-adds are\n"+
 		"counted as the paper counts them, and its time is not the paper's.")
+	recipes.SetCard("sppnet", ""+
+		"Package sppnet pools a feature map of any size into a pyramid of bins, so that a network with fully connected layers takes images of\n"+
+		"any size, and regions of an image share one feature map.\n"+
+		"\n"+
+		"Paper:   He, Zhang, Ren, Sun 2014, Spatial Pyramid Pooling in Deep Convolutional Networks for Visual Recognition, https://arxiv.org/abs/1406.4729\n"+
+		"Claim:   training at several sizes with shared weights is better than at one; and features of many regions from one feature map cost a\n"+
+		"fraction of a forward pass a region.\n"+
+		"Here:    a 3-convolution net on synthetic shapes, trained at 24 pixels or in turn at 16, 24 and 32, tested at 16 to 40; and 64 regions\n"+
+		"of an image pooled from its map against 64 forward passes; 3 seeds.\n"+
+		"Differs: bins are those of the paper's appendix, ⌊i·a/n⌋ to ⌈(i+1)·a/n⌉. The windows and strides of section 2.3, ⌈a/n⌉ and ⌊a/n⌋, are\n"+
+		"the same for the maps of 13×13 from images of 224, but give 9 bins a side and not 6 for the 10×10 of 180, and so would not share weights.\n"+
+		"The classifiers and box regression of the detection part are left out: only its features are here.")
 	recipes.SetCard("stochasticdepth", ""+
 		"Package stochasticdepth drops whole residual branches in training and keeps all of them at test time.\n"+
 		"\n"+
