@@ -3,9 +3,13 @@
 package session
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"fovea/internal/home"
 )
 
 // Packages that come one after the other use each other's and the host library's types, whatever compiler made them.
@@ -68,4 +72,57 @@ func Strings() shape.Box[string] { return shape.Box[string]{Value: "s"} }
 	if names := r.s.host.Later(); len(names) != 3 || !strings.HasPrefix(filepath.Base(names[0]), "liblater-") {
 		t.Errorf("libraries that came late: %v", names)
 	}
+}
+
+// A session opens with packages as they are now, although what the go command said of them is kept.
+func TestListingFollowsSources(t *testing.T) {
+	root, err := home.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, dir := t.TempDir(), t.TempDir()
+	put := func(word string) {
+		writeFiles(t, dir, map[string]string{"go.mod": "module example.test/own\n\ngo 1.26\n", "word/word.go": "package word\n\nconst Word = \"" + word + "\"\n"})
+		time.Sleep(50 * time.Millisecond) // what has just been written is not kept
+	}
+	open := func() *runner {
+		s, err := Open(t.Context(), Options{Root: root, Dir: dir, Notebook: filepath.Join(dir, "n.ipynb"), Cache: cache, Loader: "fast",
+			Packages: []string{"fmt", "example.test/own/word"}, Log: testLog{t}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return &runner{T: t, s: s}
+	}
+	// kept is when the one listing was written.
+	kept := func() time.Time {
+		found, err := filepath.Glob(filepath.Join(cache, "listing-*.json"))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("listings %v, want one; %v", found, err)
+		}
+		info, err := os.Stat(found[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.ModTime()
+	}
+	const cell = "import \"example.test/own/word\"\nword.Word"
+	put("one")
+	open().want(cell, "one")
+	asked := kept()
+	open().want(cell, "one")
+	if !kept().Equal(asked) {
+		t.Error("the go command was asked again")
+	}
+	put("two") // of the same size
+	r := open()
+	r.want(cell, "two")
+	if kept().Equal(asked) {
+		t.Error("the listing was not written again")
+	}
+	put("three")
+	if err := r.s.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.want(cell, "three")
 }
