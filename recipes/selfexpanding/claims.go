@@ -107,11 +107,9 @@ func (s schedule) train(ctx context.Context, t *recipes.Trial, c Config, data re
 		if err := trainer.Run(ctx, data.Train, data.Valid); err != nil {
 			return fail(err)
 		}
-		for _, p := range trainer.History() {
-			if p.Split == "test" {
-				epoch++
-				course = append(course, moment{epoch, c.Parameters(), 100 * p.Accuracy})
-			}
+		for _, p := range trainer.History().Split("eval") {
+			epoch++
+			course = append(course, moment{epoch, c.Parameters(), 100 * p.Accuracy})
 		}
 	}
 	return c, trainer, course, nil

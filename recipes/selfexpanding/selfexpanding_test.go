@@ -15,6 +15,7 @@ import (
 	"fovea/datasets/synth"
 	"fovea/internal/backend/backendtest"
 	"fovea/layers"
+	"fovea/recipes"
 )
 
 // tiny is a network of the recipe's own code with layers of each kind: inside a block, between blocks, and behind the skip.
@@ -191,5 +192,41 @@ func TestGradientsAndChoice(t *testing.T) {
 	choice, err := Choose(context.Background(), b, c, w, im, rand.New(rand.NewPCG(7, 8)))
 	if err != nil || !(choice.Ratio > 0) {
 		t.Errorf("choice %v (%v)", choice, err)
+	}
+}
+
+// A training in two stages grows between them, sees each epoch, and goes on with what it has learnt.
+func TestTrainingGrows(t *testing.T) {
+	im, err := synth.Shapes(synth.ShapesOptions{N: 32, Size: 16, Classes: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := tiny(0.01)
+	s := schedule{stages: []int{2, 1}, fit: recipes.Fit{Batch: 16}}
+	trial := recipes.NewTrial(backendtest.ForTest(t), recipes.SmallScale, 1)
+	var before []float32
+	next := func(c Config, w Weights) (Config, Weights, error) {
+		before = tensors.MustCopyFlatData[float32](w["/mix/weights"])
+		c, w = Grow(c, w, Expansion{1, 2}, rand.New(rand.NewPCG(1, 1)))
+		return c, w, nil
+	}
+	grown, trainer, course, err := s.train(context.Background(), trial, c, recipes.Data{Train: im, Valid: im}, next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	if len(course) != 3 || grown.Blocks[1].Width != 6 || course[1].parameters != c.Parameters() || course[2].parameters != grown.Parameters() {
+		t.Errorf("blocks %v, course %v", grown.Blocks, course)
+	}
+	w, err := WeightsOf(trainer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One epoch of two steps at a rate of 2e-3 moves no weight by more than twice that and a bit.
+	if d := distance(before, tensors.MustCopyFlatData[float32](w["/mix/weights"])); d > 0.01 || d == 0 {
+		t.Errorf("the second stage took the weights %g away from those of the first", d)
+	}
+	if drop := largestDrop([]moment{{1, 10, 50}, {2, 10, 40}, {3, 20, 37}, {4, 20, 60}}); drop != 3 {
+		t.Errorf("the largest drop behind an expansion is %g, want 3", drop)
 	}
 }
