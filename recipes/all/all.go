@@ -129,8 +129,8 @@ func init() {
 		"\n"+
 		"Paper:   Szegedy, Vanhoucke, Ioffe, Shlens, Wojna 2016, Rethinking the Inception Architecture for Computer Vision, https://arxiv.org/abs/1512.00567\n"+
 		"Claim:   smoothing the labels regularises, and n×n convolutions made of 1×n and n×1 cost a fraction at no loss (table 3).\n"+
-		"Here:    a narrow Inception with one block on each of two grids, on CIFAR-10 images of 16×16, 3 seeds: hard against smoothed labels where a fifth\n"+
-		"of the training labels is wrong; and the sevens as 7×7, as 1×7 and 7×1, and as three 3×3.\n"+
+		"Here:    a narrow Inception with one block of sevens on a grid of 7×7, on CIFAR-10 images of 16×16, 3 seeds: hard against smoothed labels where\n"+
+		"a fifth of the training labels is wrong; and the sevens as 7×7, as 1×7 and 7×1, and as three 3×3.\n"+
 		"Differs: the layout and the names are torchvision's, which are those of the network that was published: its first blocks have 5×5 branches where\n"+
 		"the paper's figure 5 has two 3×3. Small networks have one convolution for a stem; their auxiliary head has windows no larger than its map. The paper\n"+
 		"trained with 50 asynchronous replicas, the paper-scale fit with one.")
