@@ -6,7 +6,6 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"fovea/layers"
 	inception "fovea/recipes/inceptionv3"
 )
 
@@ -74,10 +73,27 @@ func branch(s *model.Scope, x *graph.Node, units ...inception.Unit) *graph.Node 
 	return inception.Units(s, x, units...)
 }
 
-// pooled is the branch that pools before its unit, which has number 1. Unlike in torchvision's Inception-v3, the padding is left out of the mean.
+// pooled is the branch that pools before its unit, which has number 1.
 func (c Config) pooled(s *model.Scope, x *graph.Node, filters int) *graph.Node {
-	x = layers.MeanPool(x, layers.PoolOptions{Size: 3, Stride: 1, Pad: layers.Same, IgnorePadding: true}) // [B H W C]
-	return one(s, x, c.u("1", filters, 1, 1))                                                             // [B H W filters]
+	return one(s, meanInside(x), c.u("1", filters, 1, 1))
+}
+
+// meanInside takes means of 3×3 of what lies inside the map: unlike those of torchvision's Inception-v3, padding does not count. x [B H W C] →
+// [B H W C].
+//
+// The factors that make up for the padding are a constant from here, since GoMLX's Go backend gives wrong shapes to running averages behind
+// layers.MeanPool with IgnorePadding, which sums ones on the device.
+func meanInside(x *graph.Node) *graph.Node {
+	h, w := x.Shape().Dimensions[1], x.Shape().Dimensions[2]
+	inside := func(i, n int) int { return min(i+1, n-1) - max(i-1, 0) + 1 }
+	factors := make([]float32, 0, h*w)
+	for i := range h {
+		for j := range w {
+			factors = append(factors, 9/float32(inside(i, h)*inside(j, w)))
+		}
+	}
+	factor := graph.ConvertDType(graph.Reshape(graph.Const(x.Graph(), factors), 1, h, w, 1), x.DType())
+	return graph.Mul(inception.SmoothPool(x), factor)
 }
 
 // wideBlock is Inception-A (figure 4): x [B H W C] → [B H W 384].

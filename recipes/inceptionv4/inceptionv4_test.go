@@ -97,6 +97,23 @@ func TestScaleZeroIsTheIdentity(t *testing.T) {
 	}
 }
 
+// The pooling equals the layer's that leaves padding out, also where a side is shorter than the window.
+func TestMeanInside(t *testing.T) {
+	b := backendtest.ForTest(t)
+	for _, sides := range [][2]int{{4, 5}, {1, 3}, {2, 2}} {
+		off, err := graph.CallOnce(b, func(x *graph.Node) *graph.Node {
+			want := layers.MeanPool(x, layers.PoolOptions{Size: 3, Stride: 1, Pad: layers.Same, IgnorePadding: true})
+			return graph.ReduceAllMax(graph.Abs(graph.Sub(meanInside(x), want)))
+		}, layertest.Random[float32](2, 2, sides[0], sides[1], 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := tensors.ToScalar[float32](off); v > 1e-6 {
+			t.Errorf("maps of %v: off by %g", sides, v)
+		}
+	}
+}
+
 // The claim's arms have the same parameters: only what is added to is missing.
 func TestArmsHaveEqualParameters(t *testing.T) {
 	b := backendtest.ForTest(t)
