@@ -3,6 +3,7 @@ package inceptionv3
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -31,8 +32,8 @@ const epsilon, auxiliary, wrong = 0.1, 0.4, 0.2
 
 var smoothingClaim = recipes.Claim[Config]{
 	Name: "smoothing",
-	Statement: "Where a fifth of the training labels is wrong, smoothing them by 0.1 lowers the calibration error on test images by 30 % " +
-		"and raises the accuracy by half a point.",
+	Statement: "Where a fifth of the training labels is wrong, smoothing them by 0.1 lowers the calibration error on test images by 30 %, " +
+		"and the gap between logits ends within 20 % of where the smoothed loss is least.",
 	Arms:    []recipes.Arm[Config]{{Name: "hard", Config: small(Factorised)}, {Name: "smoothed", Config: small(Factorised)}},
 	Measure: measureSmoothing,
 	Tests: []recipes.Test{
@@ -42,11 +43,13 @@ var smoothingClaim = recipes.Claim[Config]{
 				return 100 * (1 - v["smoothed"]["calibration error"]/v["hard"]["calibration error"])
 			},
 		},
-		{Name: "accuracy", Statement: "what smoothing adds to the test accuracy", Unit: "points", Threshold: 0.5, Value: gain("smoothed", "hard")},
+		{Name: "accuracy", Statement: "what smoothing adds to the test accuracy", Unit: "points", Reported: true, Value: gain("smoothed", "hard")},
 		{
-			Name: "gap", Unit: "×", Reported: true,
-			Statement: "gap of the training images' logits over the one where the smoothed loss is least, 4.51",
-			Value:     func(v map[string]recipes.Values) float64 { return v["smoothed"]["gap"] / Gap(10, epsilon) },
+			Name: "gap", Threshold: 0.2, AtMost: true,
+			Statement: "distance of the training images' gap from the one where the smoothed loss is least, 4.51, as a share of that",
+			Value: func(v map[string]recipes.Values) float64 {
+				return math.Abs(v["smoothed"]["gap"]/Gap(10, epsilon) - 1)
+			},
 		},
 	},
 	Figures: func(r recipes.ClaimResult) (map[string]recipes.Figure, error) {
