@@ -133,7 +133,9 @@ func init() {
 		"a fifth of the training labels is wrong; and the sevens as 7×7, as 1×7 and 7×1, and as three 3×3.\n"+
 		"Differs: the layout and the names are torchvision's, which are those of the network that was published: its first blocks have 5×5 branches where\n"+
 		"the paper's figure 5 has two 3×3. Small networks have one convolution for a stem; their auxiliary head has windows no larger than its map. The paper\n"+
-		"trained with 50 asynchronous replicas, the paper-scale fit with one.")
+		"trained with 50 asynchronous replicas, the paper-scale fit with one.\n"+
+		"Tried:   one validation seed with 1000 images: smoothing brought the calibration error from 0.31 to 0.10 and the gap to 5.03, and the accuracy from\n"+
+		"36.6 to 35.2 %. So the gain in accuracy that the paper found with whole ImageNet is reported here and not asserted.")
 	recipes.SetCard("inceptionv4", ""+
 		"Package inceptionv4 builds Inception-v4 and the Inception-ResNets, whose blocks add to a shortcut what their branches find.\n"+
 		"\n"+
