@@ -19,7 +19,7 @@ func small(sizes ...int) Config {
 	}
 }
 
-// smallFit was chosen on validation images with one seed, for the single size.
+// smallFit is the first that was tried; one seed on validation images showed that it learns.
 var smallFit = recipes.Fit{Epochs: 12, Batch: 32, LearningRate: 0.02, LogEvery: 25}
 
 // testSizes are the heights and widths of the test images; the first is that of the single-size training.
