@@ -15,11 +15,12 @@ import (
 
 const byScore, initial, byChance = "by score", "initial size", "by chance"
 
-// small begins with 3 blocks of 8 channels.
+// small begins with 3 blocks of 8 channels. Its budget was chosen on validation images with one seed: at a quarter of it the score only adds
+// layers, for a third of the gain.
 func small(step int) Config {
 	return Config{
 		Blocks: blocks(8, 1), Mixed: 32, Slope: 0.01, Classes: 10, Channels: 3, Size: 16,
-		Growth: Growth{Step: step, Tau: 0, MaxDepth: 4, Budget: 2_500, Images: 64, Deviation: 1e-4},
+		Growth: Growth{Step: step, Tau: 0, MaxDepth: 4, Budget: 10_000, Images: 64, Deviation: 1e-4},
 	}
 }
 
