@@ -62,15 +62,34 @@ func MeanPool(x *graph.Node, o PoolOptions) *graph.Node {
 		return total
 	}
 	if o.IgnorePadding {
-		ones := x.Shape().Clone()
-		ones.Dimensions[0], ones.Dimensions[ones.Rank()-1] = 1, 1
-		return noted(graph.Div(sum(x), sum(graph.Ones(x.Graph(), ones))), note{kind: "MeanPool", opens: true})
+		total := sum(x)
+		return noted(graph.Mul(total, shares(total, x, sizes, strides, pads)), note{kind: "MeanPool", opens: true})
 	}
 	area := 1
 	for _, size := range sizes {
 		area *= size
 	}
 	return noted(graph.MulScalar(sum(x), 1/float64(area)), note{kind: "MeanPool", opens: true})
+}
+
+// shares is one over the number of pixels of x that each window of y sees, [1 H' W' 1]. It is computed here: sums of
+// graph.Ones on the device give normalisations that follow statistics of a wrong shape on GoMLX's pure-Go backend
+// (compute v0.1.6).
+func shares(y, x *graph.Node, sizes, strides []int, pads [][2]int) *graph.Node {
+	values, dims := []float32{1}, []int{1}
+	for axis, size := range sizes {
+		length, n := x.Shape().Dimensions[axis+1], y.Shape().Dimensions[axis+1]
+		next := make([]float32, 0, len(values)*n)
+		for _, v := range values {
+			for i := range n {
+				from := i*strides[axis] - pads[axis][0]
+				next = append(next, v/float32(min(from+size, length)-max(from, 0)))
+			}
+		}
+		values, dims = next, append(dims, n)
+	}
+	share := graph.Reshape(graph.Const(x.Graph(), values), append(dims, 1)...)
+	return convert(share, x.DType())
 }
 
 // GlobalMeanPool takes the mean over space: x [B H W C] → [B C].

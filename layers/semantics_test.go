@@ -252,3 +252,23 @@ func TestTaps(t *testing.T) {
 		t.Errorf("error %v does not say how to make a tap", none)
 	}
 }
+
+// Statistics behind sums of graph.Ones or joins with graph.Zeros get a wrong shape in training on the pure-Go backend of
+// compute v0.1.6, so the layers use neither.
+func TestNormBehindPooling(t *testing.T) {
+	backendtest.EachForTest(t, func(t *testing.T, b compute.Backend) {
+		store := model.NewStore()
+		exec := model.MustNewExec1(b, store, func(s *model.Scope, x *graph.Node) *graph.Node {
+			s.Store().SetTraining(x.Graph(), true)
+			x = layers.MeanPool(x, layers.PoolOptions{Size: 3, Stride: 1, Pad: layers.Same, IgnorePadding: true})
+			x = layers.Conv(s.In("conv"), x, layers.ConvOptions{Filters: 4, NoBias: true})
+			return layers.BatchNorm(s.In("norm"), x, layers.BatchNormOptions{})
+		})
+		defer exec.Finalize()
+		for range 2 {
+			if _, err := exec.Call1(tensors.FromFlatDataAndDimensions(make([]float32, 2*6*6*3), 2, 6, 6, 3)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -131,9 +131,10 @@ func Pad(x *graph.Node, width, stride int) *graph.Node {
 	every := graph.AxisRange().Stride(stride)
 	x = graph.Slice(x, graph.AxisRange(), every, every, graph.AxisRange())
 	if missing := width - x.Shape().Dimensions[3]; missing > 0 {
-		shape := x.Shape().Clone()
-		shape.Dimensions[3] = missing
-		x = graph.Concatenate([]*graph.Node{x, graph.Zeros(x.Graph(), shape)}, 3)
+		// Padded, and not joined with zeros: on GoMLX's pure-Go backend (compute v0.1.6) normalisations behind a join with
+		// graph.Zeros get statistics of a wrong shape.
+		none := graph.PadAxis{}
+		x = graph.Pad(x, graph.ScalarZero(x.Graph(), x.DType()), none, none, none, graph.PadAxis{End: missing})
 	}
 	return x
 }
