@@ -33,6 +33,8 @@ $(FOVEA):
 	@command -v gcc >/dev/null || { echo 'fovea needs gcc in PATH (on Debian: apt-get install gcc g++)'; exit 1; }
 	@mkdir -p build
 	go build -o $(FOVEA) ./cmd/fovea
+	@# Fetching for a notebook reads the go.mod of every module: have them here, so that it can work without a network.
+	@go list -m all >/dev/null
 
 setup: build
 	$(FOVEA) doctor --install

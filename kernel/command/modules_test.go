@@ -5,6 +5,7 @@ package command
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +18,10 @@ import (
 // has one package, whose Name is a constant.
 func openModule(t *testing.T, modules ...string) *bench {
 	t.Helper()
+	// The go.mod of every module that Fovea requires must be in the go command's cache before the network is away.
+	if out, err := exec.Command("go", "list", "-m", "all").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	t.Setenv("GOPROXY", "off")
 	root, err := home.Root()
 	if err != nil {

@@ -26,6 +26,11 @@ type shelf struct {
 
 func newShelf(t *testing.T) *shelf {
 	t.Helper()
+	// The go command reads the go.mod of every module that Fovea requires, also of those that it never builds: they must be
+	// in its cache before the proxy is another one.
+	if out, err := exec.Command("go", "list", "-m", "all").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	s := &shelf{t, t.TempDir(), fmt.Sprintf("example.test/t%d", time.Now().UnixNano())}
 	t.Setenv("GOPROXY", "file://"+s.dir)
 	t.Setenv("GONOSUMDB", "example.test/*")
