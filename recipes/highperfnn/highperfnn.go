@@ -6,6 +6,8 @@
 // Differs: batches of 16 with momentum, not of one image: a step of one image is mostly overhead here. Weights start even in ±√(3/fan-in)
 // where Bound is 0, since ±0.05 is too little for maps this few. The kernel sizes of the network with six convolutions are not in our
 // copy of the paper; those here are our own. Each map sees all maps before it: the tables of random connections are left out.
+// Tried:   one validation seed with 1200 harder digits and 8 epochs: 39.7 % error with 2 convolutions, 43.9 % with 4, 25.7 % with 4 without distortions, so
+// both claims failed on nets that had not learnt enough. Digits are fewer and milder since, and epochs more; the thresholds stayed.
 package highperfnn
 
 import (

@@ -21,8 +21,8 @@ func small(orthogonal bool, lambda float64, modulate bool) Config {
 	return Config{Host: host, Orthogonal: orthogonal, Lambda: lambda, Modulate: modulate, Size: 16}
 }
 
-// fitOf differs between the arms in what holds the weights: decay, or the regulariser. The rate was chosen on validation images
-// with one seed for He's initialisation.
+// fitOf differs between the arms in what holds the weights: decay, or the regulariser. The rate was fixed
+// beforehand, without a trial.
 func fitOf(c Config) recipes.Fit {
 	decay := 5e-4
 	if c.Lambda > 0 {
