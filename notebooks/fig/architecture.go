@@ -3,6 +3,7 @@ package fig
 import (
 	"fmt"
 	"image/color"
+	"strconv"
 	"strings"
 )
 
@@ -11,13 +12,73 @@ type Stage struct {
 	Name   string // "conv1_1"
 	Kind   string // "conv 3×3", "max pool": stages whose kinds begin with the same word have one colour
 	Output string // "[B 32 32 64]"
-	// Parameters are written, and drawn as a bar; 0 draws none.
+	// Parameters of the stage, with all its repeats, are written, and drawn as a bar; 0 draws none.
 	Parameters int64
 	// Repeat draws the stage as standing for several; 0 and 1 are one.
 	Repeat int
 	// From lists the indices of further inputs, such as the start of a skip connection; −1 is the network's input.
 	// The previous stage is always an input.
 	From []int
+}
+
+// Stages reads a table of layers, as layers.Summary.Table gives it: a row of headings, among them "layer", "kind", "output"
+// and "parameters" in any order, and a row for each layer. Neighbours of
+// equal kind, shape and parameters become one stage that repeats. What is added to what is not in such a table: set
+// From for skip connections.
+//
+// It panics when a heading is missing, when rows are not as long as the headings, or on a count that is not a number.
+func Stages(table [][]string) []Stage {
+	const function = "Stages"
+	if len(table) < 2 {
+		fail(function, "%d rows: want the headings and at least one layer", len(table))
+	}
+	column := map[string]int{}
+	for j, head := range table[0] {
+		column[head] = j
+	}
+	for _, head := range []string{"layer", "kind", "output", "parameters"} {
+		if _, ok := column[head]; !ok {
+			fail(function, "the headings %q lack %q", table[0], head)
+		}
+	}
+	var stages []Stage
+	var repeats [][]string // names of what joined each stage
+	for i, row := range table[1:] {
+		if len(row) != len(table[0]) {
+			fail(function, "row %d has %d cells for %d headings", i, len(row), len(table[0]))
+		}
+		s := Stage{Name: row[column["layer"]], Kind: row[column["kind"]], Output: row[column["output"]], Repeat: 1}
+		if count := strings.ReplaceAll(row[column["parameters"]], ",", ""); count != "" {
+			n, err := strconv.ParseInt(count, 10, 64)
+			if err != nil {
+				fail(function, "row %d (%q) has %q parameters", i, s.Name, row[column["parameters"]])
+			}
+			s.Parameters = n
+		}
+		if last := len(stages) - 1; last >= 0 && stages[last].Kind == s.Kind && stages[last].Output == s.Output && stages[last].Parameters == s.Parameters {
+			repeats[last] = append(repeats[last], s.Name)
+			continue
+		}
+		stages, repeats = append(stages, s), append(repeats, nil)
+	}
+	for i, more := range repeats {
+		if s := &stages[i]; len(more) > 0 {
+			s.Repeat, s.Parameters = 1+len(more), s.Parameters*int64(1+len(more))
+			s.Name += " … " + more[len(more)-1][commonFolder(s.Name, more[len(more)-1]):]
+		}
+	}
+	return stages
+}
+
+// commonFolder is the length of the path that two names share, the slash included.
+func commonFolder(a, b string) int {
+	n := 0
+	for i := 0; i < min(len(a), len(b)) && a[i] == b[i]; i++ {
+		if a[i] == '/' {
+			n = i + 1
+		}
+	}
+	return n
 }
 
 // ArchitectureOptions describes Architecture. The zero value is useful.

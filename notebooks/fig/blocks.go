@@ -3,6 +3,8 @@ package fig
 import (
 	"image"
 	"math"
+
+	"gonum.org/v1/plot"
 )
 
 // pictureSize returns the place of m on the page: about target wide, a whole factor for small images.
@@ -84,11 +86,28 @@ func table(heads, names []string, rows [][]block) block {
 
 // colorBar draws a colour map from bottom to top with ticks at its right.
 func colorBar(colormap Colormap, low, high, height float64) block {
-	const width = 12.0
 	if !(high > low) {
 		low, high = low-0.5, high+0.5
 	}
-	marks := ticks{max(int(height/36), 2)}.Ticks(low, high)
+	return colorBarWith(colormap, low, high, height, ticks{max(int(height/36), 2)}.Ticks(low, high))
+}
+
+// logColorBar is colorBar for colours of logarithms, from 10^low to 10^high, with ticks at round values.
+func logColorBar(colormap Colormap, low, high, height float64) block {
+	if !(high > low) {
+		low, high = low-0.5, high+0.5
+	}
+	var marks []plot.Tick
+	for _, t := range (logTicks{}).Ticks(math.Pow(10, low), math.Pow(10, high)) {
+		if t.Label != "" {
+			marks = append(marks, plot.Tick{Value: math.Log10(t.Value), Label: t.Label})
+		}
+	}
+	return colorBarWith(colormap, low, high, height, marks)
+}
+
+func colorBarWith(colormap Colormap, low, high, height float64, marks []plot.Tick) block {
+	const width = 12.0
 	widest := 0.0
 	for _, t := range marks {
 		widest = max(widest, tickStyle.width(t.Label))

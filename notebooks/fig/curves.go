@@ -15,7 +15,7 @@ type Series struct {
 	Name string
 	X    []float64 // 0, 1, 2, … when left out
 	Y    []float64
-	// Low and High bound a band around the line; both or neither.
+	// Low and High bound a band around the line, or, with NoLine, an error bar at each point; both or neither.
 	Low, High []float64
 	// Color is the palette's next when left out.
 	Color color.Color
@@ -79,8 +79,8 @@ type CurveOptions struct {
 	// Smooth in [0, 1) draws each line as its exponential moving average with this weight of the past, before the raw
 	// line in a light colour. The average is free of start-up bias.
 	Smooth float64
-	// VerticalLines marks positions on x, such as changes of the learning rate.
-	VerticalLines []float64
+	// VerticalLines marks positions on x, such as changes of the learning rate, and HorizontalLines values, such as chance.
+	VerticalLines, HorizontalLines []float64
 	// Width and Height of the plot in CSS pixels; 0 means 560×300.
 	Width, Height int
 }
@@ -134,11 +134,9 @@ func curvePlot(function string, o CurveOptions, series []Series) (*plot.Plot, []
 		solid := color.RGBAModel.Convert(c).(color.RGBA)
 		l := polyline{x: s.X, y: s.Y, low: s.Low, high: s.High, color: c, bandColor: withAlpha(solid, 0.22), width: 2, points: s.Points}
 		if s.NoLine {
-			l.width, l.points = 0, true
+			l.width, l.points, l.errorBars = 0, true, l.low != nil
 		}
-		if s.Dashed {
-			l.dashes = []float64{6, 4}
-		}
+		l.dashes = s.dashes()
 		if o.Smooth > 0 && !s.NoLine && !s.Raw {
 			raw := l
 			raw.color, raw.width, raw.dashes = withAlpha(solid, 0.3), 1, nil
@@ -168,12 +166,23 @@ func curvePlot(function string, o CurveOptions, series []Series) (*plot.Plot, []
 
 		name := s.label()
 		if name != "" {
-			items = append(items, legendItem{name: name, color: c, dashes: l.dashes, band: l.low != nil})
+			items = append(items, legendItem{name: name, color: c, dashes: l.dashes, band: l.low != nil && !s.NoLine, dot: s.NoLine})
 		}
 		text.WriteString(s.describe())
 	}
 
-	setRange(&p.X, o.XRange, xlow, xhigh, o.LogX, 0)
+	for _, v := range o.HorizontalLines { // a threshold that the data don't reach is worth seeing too
+		if finite(v) && (v > 0 || !o.LogY) {
+			ylow, yhigh = min(ylow, v), max(yhigh, v)
+		}
+	}
+	margin := 0.0 // lines fill the width; the first and last of lone points would stand on its edges
+	for _, l := range lines {
+		if l.width == 0 {
+			margin = 0.03
+		}
+	}
+	setRange(&p.X, o.XRange, xlow, xhigh, o.LogX, margin)
 	setRange(&p.Y, o.YRange, ylow, yhigh, o.LogY, 0.04)
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{max(int(width/75), 3)}, ticks{max(int(height/45), 3)}
 	if o.LogX {
@@ -185,6 +194,9 @@ func curvePlot(function string, o CurveOptions, series []Series) (*plot.Plot, []
 	p.Add(gridLines{true, true})
 	for _, v := range o.VerticalLines {
 		p.Add(polyline{x: []float64{v, v}, y: []float64{p.Y.Min, p.Y.Max}, color: muted, width: 1, dashes: []float64{3, 3}})
+	}
+	for _, v := range o.HorizontalLines {
+		p.Add(polyline{x: []float64{p.X.Min, p.X.Max}, y: []float64{v, v}, color: muted, width: 1, dashes: []float64{3, 3}})
 	}
 	// Later series must not hide earlier ones behind their bands: all bands first.
 	for _, l := range lines {

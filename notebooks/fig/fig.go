@@ -7,6 +7,36 @@
 //	fig.Grid(fig.FromBytes(pixels, 16, 32, 32, 3), fig.GridOptions{Titles: names})
 //	fig.Curves(fig.CurveOptions{Title: "Loss"}, fig.Series{Name: "train", Y: loss}).Save("loss.svg")
 //
+// # Kinds
+//
+//	pictures      Grid           images of one size with titles; signed maps with Normalize: Signed
+//	              Filters        kernels of a convolution, in colour or by channel
+//	              FeatureMaps    channels of an activation
+//	              Compare        examples in rows under headings, before and after, with metrics and an enlarged part
+//	              Segmentation   masks, boxes, seeds, key points and poses on images
+//	              FilmStrip      frames of a clip with their times
+//	              Animation      a clip that moves
+//	              VolumeSlices   slices of a volume
+//	attribution   Overlay        a heat map over an image, with a colour bar
+//	              Saliency       image, map and overlay of several images
+//	              Attributions   one image under several methods
+//	curves        Curves         lines with bands, error bars and thresholds, on plain or logarithmic axes
+//	              Training       loss and accuracy of a run that may still go on
+//	              Polar          values over angles, such as a rotation curve
+//	              Histogram      distributions
+//	              Waveform       samples of a sound
+//	              Spectrogram    its frequencies over time
+//	              Sound          both
+//	comparisons   Bars           bars with errors and values
+//	              HeatMap        a matrix with a colour bar; signed, or over orders of magnitude
+//	              Scatter        points, coloured by cloud or by value, or images in their place
+//	              Embedding      a scatter of classes without axes
+//	              Table          rows and columns; HTML in a notebook
+//	classifiers   ConfusionMatrix  shares of each class, with recall and precision
+//	              ROC, PrecisionRecall, Calibration  curves with AUC, average precision and ECE
+//	networks      Architecture   a drawing of stages, which Stages reads off a table of layers
+//	layout        Row, Column, Panels  figures on one card
+//
 // # Data
 //
 // Pictures enter as Image values, made by FromImage, FromTensor, FromFloats, FromBytes and FromMatrix; layouts are

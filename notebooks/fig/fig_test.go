@@ -239,6 +239,35 @@ func TestBadInput(t *testing.T) {
 		{"silent", func() *Figure { return Waveform(nil, 8000, SoundOptions{}) }, "0 samples"},
 		{"architecture", func() *Figure { return Architecture(nil, ArchitectureOptions{}) }, "no stages"},
 		{"skip", func() *Figure { return Architecture([]Stage{{Name: "a", From: []int{0}}}, ArchitectureOptions{}) }, "must stand above"},
+		{"no sample", func() *Figure { return Histogram(HistogramOptions{}) }, "no samples"},
+		{"sample of NaN", func() *Figure { return Histogram(HistogramOptions{}, Sample{Name: "a", Values: []float64{nan}}) }, "no finite value"},
+		{"bins", func() *Figure { return Histogram(HistogramOptions{Bins: -1}, Sample{Values: []float64{1}}) }, "-1 bins"},
+		{"no angles", func() *Figure { return Polar(PolarOptions{}, Series{Y: []float64{1}}) }, "angle in degrees"},
+		{"no polar", func() *Figure { return Polar(PolarOptions{}) }, "no series"},
+		{"scatter log", func() *Figure { return Scatter(ScatterOptions{LogX: true}, Cloud{X: []float64{0}, Y: []float64{1}}) }, "point 0"},
+		{"scatter values", func() *Figure {
+			return Scatter(ScatterOptions{}, Cloud{X: []float64{0}, Y: []float64{1}, Values: []float64{1, 2}})
+		}, "2 values for 1 points"},
+		{"scatter NaN value", func() *Figure {
+			return Scatter(ScatterOptions{}, Cloud{X: []float64{0}, Y: []float64{1}, Values: []float64{nan}})
+		}, "value 0 of cloud 0"},
+		{"embedding", func() *Figure { return Embedding([][]float64{{1, 2}}, nil, nil, nil, ScatterOptions{}) }, "1 points, 0 labels"},
+		{"embedding in 3D", func() *Figure {
+			return Embedding([][]float64{{1, 2, 3}}, []int32{0}, []string{"a"}, nil, ScatterOptions{})
+		}, "project it first"},
+		{"embedding's class", func() *Figure {
+			return Embedding([][]float64{{1, 2}}, []int32{1}, []string{"a"}, nil, ScatterOptions{})
+		}, "the label 1"},
+		{"heat log", func() *Figure { return HeatMap([][]float64{{-1, 0}}, HeatMapOptions{Log: true}) }, "need positive"},
+		{"heat log signed", func() *Figure { return HeatMap([][]float64{{1}}, HeatMapOptions{Log: true, Signed: true}) }, "no zero"},
+		{"link", func() *Figure {
+			return Segmentation([]SegmentationRow{{Image: one, Links: [][2]int{{0, 1}}}}, SegmentationOptions{})
+		}, "there are 0 points"},
+		{"panels", func() *Figure { return Panels(-1) }, "-1 columns"},
+		{"stages", func() *Figure { return Architecture(Stages([][]string{{"layer"}, {"a"}}), ArchitectureOptions{}) }, `lack "kind"`},
+		{"stage count", func() *Figure {
+			return Architecture(Stages([][]string{{"layer", "kind", "output", "parameters"}, {"a", "b", "c", "many"}}), ArchitectureOptions{})
+		}, `"many" parameters`},
 		{"empty row", func() *Figure { return Row() }, "no figures"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -15,6 +15,8 @@ type HeatMapOptions struct {
 	Range [2]float64
 	// Signed puts zero in the middle, for a diverging map.
 	Signed bool
+	// Log spaces the colours evenly over orders of magnitude; values of zero and below are then cells without a value.
+	Log bool
 	// Colormap; Viridis when left out, BWR for Signed.
 	Colormap Colormap
 	// Values writes each value into its cell, where there is room.
@@ -50,6 +52,22 @@ func HeatMap(values [][]float64, o HeatMapOptions) *Figure {
 	low, high := finiteLimits(data...)
 	if low > high {
 		fail(function, "all %d values are NaN", rows*columns)
+	}
+	if o.Log {
+		if o.Signed {
+			fail(function, "Log and Signed: a logarithm has no zero to put in the middle")
+		}
+		low = math.Inf(1)
+		for _, r := range data {
+			for _, v := range r {
+				if v > 0 {
+					low = min(low, v)
+				}
+			}
+		}
+		if high <= 0 || o.Range != [2]float64{} && o.Range[0] <= 0 {
+			fail(function, "the greatest value is %s and the range %v: logarithms need positive ones", number(high), o.Range)
+		}
 	}
 	text := fmt.Sprintf("%d×%d values, %s … %s", rows, columns, number(low), number(high))
 	colormap := o.Colormap.or(Viridis)
@@ -95,11 +113,22 @@ func HeatMap(values [][]float64, o HeatMapOptions) *Figure {
 	flat := Image{H: rows, W: columns, C: 1}
 	for _, r := range data {
 		for _, v := range r {
+			if o.Log && v > 0 {
+				v = math.Log10(v)
+			} else if o.Log {
+				v = math.NaN()
+			}
 			flat.Pix = append(flat.Pix, float32(v))
 		}
 	}
+	if o.Log {
+		low, high = math.Log10(low), math.Log10(high)
+	}
 	picture := heatPicture(flat, low, high, colormap)
 	bar := colorBar(colormap, low, high, max(height, 80))
+	if o.Log {
+		bar = logColorBar(colormap, low, high, max(height, 80))
+	}
 	body := block{left + width + 14 + bar.width, max(top+height, top+80), func(c *canvas) {
 		c.image(picture, left, top, width, height)
 		if o.XLabel != "" {

@@ -186,6 +186,94 @@ var drawings = []drawing{
 			{Name: "add", Kind: "add", Output: "[B 32 32 16]", From: []int{0, -1}}, {Name: "head", Kind: "dense", Output: "[B 10]", Parameters: 163850},
 		}, ArchitectureOptions{Title: "A residual block", Input: "image [B 32 32 3]"})
 	}},
+	{"architecture_table", func() *Figure {
+		return Architecture(Stages([][]string{{"layer", "kind", "output", "parameters", "MACs"},
+			{"stage1/conv1", "Conv 3×3", "[1 32 32 64]", "1,792", "1.8 M"}, {"stage1/conv2", "Conv 3×3", "[1 32 32 64]", "36,928", "38 M"},
+			{"stage1/conv3", "Conv 3×3", "[1 32 32 64]", "36,928", "38 M"}, {"pool1", "MaxPool 2×2", "[1 16 16 64]", "0", "0"}, {"output", "Dense", "[1 10]", "163,850", "164 k"}}),
+			ArchitectureOptions{})
+	}},
+	{"histogram", func() *Figure {
+		wide := losses(2, 300, 0)
+		for i := range wide {
+			wide[i] = 2*wide[i] - 0.2
+		}
+		return Histogram(HistogramOptions{Title: "Weights", Label: "weight", Density: true, Width: 320, Height: 160},
+			Sample{Name: "conv1", Values: losses(1, 400, 0)}, Sample{Name: "conv2", Values: append(wide, math.NaN())})
+	}},
+	{"histogram_log", func() *Figure {
+		return Histogram(HistogramOptions{LogY: true, Bins: 12, Width: 260, Height: 140}, Sample{Values: losses(3, 500, 2)})
+	}},
+	{"polar", func() *Figure {
+		var angles, upright, turned, low, high []float64
+		for a := 0.0; a < 360; a += 15 {
+			v := 0.35 + 0.5*math.Exp(-math.Pow((180-math.Abs(180-a))/40, 2))
+			angles, upright, turned = append(angles, a), append(upright, v), append(turned, 0.72+0.03*math.Cos(a/20))
+			low, high = append(low, v-0.05), append(high, v+0.05)
+		}
+		return Polar(PolarOptions{Title: "Accuracy by rotation", Label: "accuracy", Clockwise: true, Range: [2]float64{0, 1}},
+			Series{Name: "upright images", X: angles, Y: upright, Low: low, High: high}, Series{Name: "turned images", X: angles, Y: turned, Dashed: true})
+	}},
+	{"polar_open", func() *Figure {
+		return Polar(PolarOptions{Size: 260}, Series{Name: "half", X: []float64{0, 45, 90, 135, 180}, Y: []float64{3, 5, 4, 2, 1}, Points: true})
+	}},
+	{"curves_log_log", func() *Figure {
+		return Curves(CurveOptions{LogX: true, LogY: true, XLabel: "training images", YLabel: "test error", Width: 320, Height: 180, HorizontalLines: []float64{0.05}},
+			Series{Name: "network", X: []float64{50, 200, 1000, 5000, 50000}, Y: []float64{0.7, 0.45, 0.28, 0.15, 0.07}, Points: true})
+	}},
+	{"error_bars", func() *Figure {
+		return Curves(CurveOptions{XLabel: "depth", YLabel: "accuracy", Width: 280, Height: 160, VerticalLines: []float64{3}},
+			Series{Name: "measured", X: []float64{1, 2, 3, 4}, Y: []float64{0.5, 0.6, 0.65, 0.64}, Low: []float64{0.45, 0.57, 0.6, 0.6}, High: []float64{0.55, 0.63, 0.7, 0.68}, NoLine: true})
+	}},
+	{"scatter_values", func() *Figure {
+		x, y := losses(1, 80, 2), losses(2, 80, 1)
+		return Scatter(ScatterOptions{Title: "Accuracy by cost", XLabel: "parameters", YLabel: "error", LogX: true, LogY: true, ValueLabel: "epoch", Width: 260, Height: 200},
+			Cloud{X: x, Y: y, Values: losses(4, 80, 30)})
+	}},
+	{"embedding", func() *Figure {
+		var points [][]float64
+		var labels []int32
+		for k, classes := 0, 7; k < classes; k++ {
+			x, y := losses(uint64(k), 20, 0), losses(uint64(k+50), 20, 0)
+			for i := range x {
+				a := 2 * math.Pi * float64(k) / float64(classes)
+				points, labels = append(points, []float64{math.Cos(a) + 3*x[i], math.Sin(a) + 3*y[i]}), append(labels, int32(k))
+			}
+		}
+		return Embedding(points, labels, []string{"airplane", "car", "bird", "cat", "deer", "dog", "frog"}, nil, ScatterOptions{Title: "t-SNE of features", Width: 360, Height: 280})
+	}},
+	{"heat_log", func() *Figure {
+		v := make([][]float64, 9)
+		for i := range v {
+			for j := range 9 {
+				v[i] = append(v[i], 100*math.Exp(-math.Hypot(float64(i-4), float64(j-4))*2))
+			}
+		}
+		return HeatMap(v, HeatMapOptions{Title: "Power spectrum", Log: true, Square: true, Colormap: Magma})
+	}},
+	{"heat_signed", func() *Figure {
+		return HeatMap([][]float64{{1, -0.5, 0.1}, {-0.5, 1, 0}}, HeatMapOptions{Signed: true, Values: true, Rows: []string{"a", "b"}})
+	}},
+	{"maps_signed", func() *Figure {
+		return Grid([]Image{bump(16, true), bump(16, false)}, GridOptions{Title: "Signed maps", Normalize: Signed, Titles: []string{"both", "positive"}, Scale: 5})
+	}},
+	{"pose", func() *Figure {
+		return Segmentation([]SegmentationRow{{Image: shapes(1, 24)[0], Points: []Marker{{12, 4, "head"}, {12, 12, ""}, {6, 18, "foot"}, {18, 18, ""}},
+			Links: [][2]int{{0, 1}, {1, 2}, {1, 3}}}}, SegmentationOptions{Width: 144})
+	}},
+	{"spectrogram", func() *Figure {
+		tone := make([]float64, 2000)
+		for i := range tone {
+			tone[i] = math.Sin(2*math.Pi*float64(i)/8000*1000) + 0.1*math.Sin(2*math.Pi*float64(i)/8000*2500)
+		}
+		return Spectrogram(tone, 8000, SoundOptions{Width: 320, MaxFrequency: 3000})
+	}},
+	{"panels", func() *Figure {
+		small := func(y ...float64) *Figure { return Curves(CurveOptions{Width: 180, Height: 110}, Series{Y: y}) }
+		return Panels(2, small(1, 2, 1), Table([]string{"a"}, [][]string{{"1"}}, TableOptions{Title: "A table"}), small(3, 2, 1), small(1, 5))
+	}},
+	{"column", func() *Figure {
+		return Column(Table([]string{"a"}, [][]string{{"1"}}, TableOptions{Title: "above"}), Table([]string{"b"}, [][]string{{"2"}}, TableOptions{}))
+	}},
 	{"row", func() *Figure {
 		return Row(Curves(CurveOptions{Title: "left", Width: 200, Height: 120}, Series{Y: []float64{1, 2, 1}}), Table([]string{"a"}, [][]string{{"1"}}, TableOptions{}))
 	}},

@@ -93,6 +93,31 @@ func Row(figures ...*Figure) *Figure { return join("Row", row, figures) }
 // Column puts figures below each other on one card. It panics when there is none.
 func Column(figures ...*Figure) *Figure { return join("Column", stack, figures) }
 
+// Panels puts figures in rows of at most columns, each column as wide as its widest: what others call subplots. Columns 0
+// means 2. It panics when there is no figure.
+func Panels(columns int, figures ...*Figure) *Figure {
+	if columns < 0 {
+		fail("Panels", "%d columns: want a positive number", columns)
+	}
+	columns = min(orDefault(columns, 2), max(len(figures), 1))
+	return join("Panels", func(space float64, blocks ...block) block {
+		widths := make([]float64, columns)
+		for i, b := range blocks {
+			widths[i%columns] = max(widths[i%columns], b.width)
+		}
+		var rows []block
+		for start := 0; start < len(blocks); start += columns {
+			var line []block
+			for i, b := range blocks[start:min(start+columns, len(blocks))] {
+				b.width = widths[i]
+				line = append(line, b)
+			}
+			rows = append(rows, row(space, line...))
+		}
+		return stack(space, rows...)
+	}, figures)
+}
+
 func join(name string, arrange func(float64, ...block) block, figures []*Figure) *Figure {
 	if len(figures) == 0 {
 		fail(name, "no figures: pass at least one")
@@ -115,6 +140,7 @@ type legendItem struct {
 	color  color.Color
 	dashes []float64
 	square bool
+	dot    bool
 	band   bool // a line inside a light band
 }
 
@@ -130,7 +156,7 @@ func legend(items []legendItem, width float64) block {
 	line := labelStyle.lineHeight() + 2
 	for _, it := range items {
 		mark := swatch
-		if it.square {
+		if it.square || it.dot {
 			mark = 12
 		}
 		it.name = labelStyle.fit(it.name, width-mark-6)
@@ -149,6 +175,9 @@ func legend(items []legendItem, width float64) block {
 			switch {
 			case it.square:
 				c.fillRound(it.x, middle-6, 12, 12, 2, it.color)
+				textX = it.x + 12 + 6
+			case it.dot:
+				c.disc(it.x+6, middle, 4, it.color)
 				textX = it.x + 12 + 6
 			default:
 				if it.band {

@@ -330,6 +330,80 @@ func TestSpectrumFindsTheTone(t *testing.T) {
 	}
 }
 
+// TestHistogramCounts checks the bins by hand: the upper end belongs to the last one, and areas of densities are 1.
+func TestHistogramCounts(t *testing.T) {
+	text := Histogram(HistogramOptions{Bins: 2, Range: [2]float64{0, 2}}, Sample{Name: "a", Values: []float64{0, 0.5, 1, 2, 3, math.NaN()}}).Text()
+	for _, want := range []string{"1 not finite and 1 outside of 6 not shown", "4 values, 0 … 2, median 0.75, mean 0.875"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q lacks %q", text, want)
+		}
+	}
+	if n := freedmanDiaconis([]float64{1, 1, 1, 1}, 1, 2); n != 8 {
+		t.Errorf("samples without spread get %d bins", n)
+	}
+	sorted := make([]float64, 1000)
+	for i := range sorted {
+		sorted[i] = float64(i) / 999
+	}
+	if n := freedmanDiaconis(sorted, 0, 1); n != 10 { // 2·½/∛1000 = 0.1
+		t.Errorf("1000 even values get %d bins, want 10", n)
+	}
+}
+
+// TestPolarCloses checks which lines go around: samples as far apart at the seam as elsewhere do.
+func TestPolarCloses(t *testing.T) {
+	for _, c := range []struct {
+		x    []float64
+		want int
+	}{{[]float64{0, 90, 180, 270}, 5}, {[]float64{0, 90, 180, 270, 360}, 5}, {[]float64{0, 45, 90}, 3}, {[]float64{270, 180, 90, 0}, 5}, {[]float64{0, 180}, 2}} {
+		s := Series{X: slices.Clone(c.x), Y: make([]float64, len(c.x))}.closed()
+		if len(s.X) != c.want || len(s.Y) != c.want || c.want > len(c.x) && math.Abs(s.X[len(s.X)-1]-s.X[0]) != 360 {
+			t.Errorf("%v becomes %v", c.x, s.X)
+		}
+	}
+	circle := arc(func(degrees, value float64) [2]float64 { return [2]float64{degrees, value} }, []float64{0, 90}, []float64{1, 1})
+	if len(circle) != 46 || circle[45] != [2]float64{90, 1} {
+		t.Errorf("a quarter has %d points, the last %v", len(circle), circle[len(circle)-1])
+	}
+}
+
+// TestStages checks that equal neighbours become one stage, with their parameters added up.
+func TestStages(t *testing.T) {
+	got := Stages([][]string{{"layer", "kind", "output", "parameters", "MACs"},
+		{"a/conv1", "Conv 3×3", "[1 8 8 4]", "112", ""}, {"a/conv2", "Conv 3×3", "[1 8 8 4]", "1,148", ""}, {"a/conv3", "Conv 3×3", "[1 8 8 4]", "1,148", ""}, {"pool", "MaxPool", "[1 4 4 4]", "", ""}})
+	want := []Stage{{Name: "a/conv1", Kind: "Conv 3×3", Output: "[1 8 8 4]", Parameters: 112, Repeat: 1},
+		{Name: "a/conv2 … conv3", Kind: "Conv 3×3", Output: "[1 8 8 4]", Parameters: 2296, Repeat: 2}, {Name: "pool", Kind: "MaxPool", Output: "[1 4 4 4]", Repeat: 1}}
+	if len(got) != len(want) {
+		t.Fatalf("got %+v", got)
+	}
+	for i := range want {
+		if got[i].Name != want[i].Name || got[i].Output != want[i].Output || got[i].Parameters != want[i].Parameters || got[i].Repeat != want[i].Repeat {
+			t.Errorf("stage %d is %+v, want %+v", i, got[i], want[i])
+		}
+	}
+}
+
+// TestHeatLog checks that colours follow the logarithm: of 1, 10 and 100 the second is in the middle.
+func TestHeatLog(t *testing.T) {
+	picture := HeatMap([][]float64{{1, 10, 100}}, HeatMapOptions{Log: true, Colormap: Gray}).Image()
+	r, _, _, _ := picture.At(2*(cardPadding+44+20), 2*(cardPadding+10)).RGBA()
+	if r>>8 < 126 || r>>8 > 129 {
+		t.Errorf("the middle is drawn as %d of 255", r>>8)
+	}
+	if text := HeatMap([][]float64{{0, 10, 100}}, HeatMapOptions{Log: true}).Text(); !strings.Contains(text, "10 … 100") {
+		t.Errorf("the text is %q", text)
+	}
+}
+
+// TestDarkened checks the contrast of names on white, 4.5:1 or more.
+func TestDarkened(t *testing.T) {
+	for i := range 16 {
+		if contrast := 1.05 / (relativeLuminance(darkened(paletteColor(i))) + 0.05); contrast < 4.5 {
+			t.Errorf("colour %d has a contrast of %.1f", i, contrast)
+		}
+	}
+}
+
 func TestSpreadKeepsFirstAndLast(t *testing.T) {
 	images := FromFloats(make([]float32, 10), 10, 1, 1, 1)
 	for most, want := range map[int][]int{1: {0}, 2: {0, 9}, 4: {0, 3, 6, 9}, 20: {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}} {

@@ -69,12 +69,26 @@ func (logTicks) Ticks(low, high float64) []plot.Tick {
 			}
 			label := ""
 			if m == 1 && math.Mod(e-from, every) == 0 || (m == 2 || m == 5) && decades < 2 || decades < 0.4 {
-				label = strings.Replace(trimZeros(formatG(v, 3)), "-", "−", 1)
+				label = logLabel(v)
 			}
 			all = append(all, plot.Tick{Value: v, Label: label})
 		}
 	}
 	return all
+}
+
+// logLabel writes v as 0.01, 20, 1000, 50k or 2M.
+func logLabel(v float64) string {
+	switch {
+	case v >= 1e10 || v < 1e-3:
+	case v >= 1e6*(1-1e-9):
+		return number4(v/1e6) + "M"
+	case v >= 1e4*(1-1e-9):
+		return number4(v/1e3) + "k"
+	case v >= 1e3*(1-1e-9):
+		return formatF(v, 0)
+	}
+	return strings.Replace(trimZeros(formatG(v, 3)), "-", "−", 1)
 }
 
 // gridLines draws a light line behind the data at each labelled tick.
@@ -109,11 +123,23 @@ type polyline struct {
 	width     float64
 	dashes    []float64
 	points    bool // mark each point
+	errorBars bool // low to high as a whisker at each point, in place of a band
 }
 
 func (l polyline) Plot(c draw.Canvas, p *plot.Plot) {
 	tx, ty := p.Transforms(&c)
-	if l.low != nil {
+	if l.low != nil && l.errorBars {
+		style := draw.LineStyle{Color: l.color, Width: px(1.4)}
+		for i, x := range l.x {
+			if !finite(l.low[i]) || !finite(l.high[i]) {
+				continue
+			}
+			at, y0, y1 := tx(x), ty(l.low[i]), ty(l.high[i])
+			for _, w := range [][4]vg.Length{{at, y0, at, y1}, {at - px(3), y0, at + px(3), y0}, {at - px(3), y1, at + px(3), y1}} {
+				c.StrokeLines(style, c.ClipLinesXY([]vg.Point{{X: w[0], Y: w[1]}, {X: w[2], Y: w[3]}})...)
+			}
+		}
+	} else if l.low != nil {
 		for _, run := range finiteRuns(l.x, l.low, l.high) {
 			var outline []vg.Point
 			for i := run[0]; i < run[1]; i++ {

@@ -6,6 +6,8 @@ import (
 	"image/color"
 	"math"
 	"strings"
+
+	"gonum.org/v1/plot"
 )
 
 // A Cloud is a set of points with one colour and one name.
@@ -16,6 +18,8 @@ type Cloud struct {
 	Images []Image
 	// Labels, one for each point, are written beside the dots.
 	Labels []string
+	// Values, one for each point, colour the dots through ScatterOptions.Colormap, with a colour bar; all clouds or none.
+	Values []float64
 	// Color is the palette's next when left out.
 	Color color.Color
 }
@@ -24,10 +28,17 @@ type Cloud struct {
 type ScatterOptions struct {
 	Title, Caption string
 	XLabel, YLabel string
+	LogX, LogY     bool
 	// NoAxes leaves out the axes, whose numbers mean nothing in an embedding.
 	NoAxes bool
 	// Equal gives both axes one scale.
 	Equal bool
+	// NamesInside writes each cloud's name at its middle in place of a key.
+	NamesInside bool
+	// Colormap of Cloud.Values, Viridis when left out; Range its ends, {0, 0} for what the values span; ValueLabel its name.
+	Colormap   Colormap
+	Range      [2]float64
+	ValueLabel string
 	// Radius of dots in CSS pixels; 0 chooses by the number of points.
 	Radius float64
 	// ImageSize is the greater side of image markers in CSS pixels; 0 means 32.
@@ -38,10 +49,17 @@ type ScatterOptions struct {
 
 // Scatter draws points, as dots or as small images framed in their cloud's colour.
 //
-// It panics when there are no points, when lengths differ, or on points that are not finite.
+// It panics when there are no points, when lengths differ, on points that are not finite, and on points that a logarithmic
+// axis cannot show.
 func Scatter(o ScatterOptions, clouds ...Cloud) *Figure {
 	const function = "Scatter"
 	points := 0
+	for _, k := range clouds {
+		points += len(k.X)
+	}
+	if points == 0 {
+		fail(function, "no points: pass at least one")
+	}
 	xlow, xhigh := math.Inf(1), math.Inf(-1)
 	ylow, yhigh := xlow, xhigh
 	var items []legendItem
@@ -54,18 +72,20 @@ func Scatter(o ScatterOptions, clouds ...Cloud) *Figure {
 		color   color.RGBA
 	}
 	var marks []mark
+	colors := o.Colormap.or(Viridis)
+	valueLow, valueHigh := valueRange(o.Range, clouds)
 	size := float64(orDefault(o.ImageSize, 32))
 	for i, k := range clouds {
 		if len(k.X) != len(k.Y) || k.Images != nil && len(k.Images) != len(k.X) || k.Labels != nil && len(k.Labels) != len(k.X) {
 			fail(function, "cloud %d (%q) has %d x, %d y, %d images and %d labels", i, k.Name, len(k.X), len(k.Y), len(k.Images), len(k.Labels))
 		}
-		c := k.Color
-		if c == nil {
-			c = paletteColor(i)
+		if (k.Values != nil) != (clouds[0].Values != nil) || k.Values != nil && len(k.Values) != len(k.X) {
+			fail(function, "cloud %d (%q) has %d values for %d points: give one for each point of each cloud, or none", i, k.Name, len(k.Values), len(k.X))
 		}
+		c := orColor(k.Color, i)
 		for j := range k.X {
-			if !finite(k.X[j]) || !finite(k.Y[j]) {
-				fail(function, "point %d of cloud %d (%q) is (%v, %v)", j, i, k.Name, k.X[j], k.Y[j])
+			if !finite(k.X[j]) || !finite(k.Y[j]) || o.LogX && k.X[j] <= 0 || o.LogY && k.Y[j] <= 0 {
+				fail(function, "point %d of cloud %d (%q) is (%v, %v), which can't be drawn on these axes", j, i, k.Name, k.X[j], k.Y[j])
 			}
 			m := mark{x: k.X[j], y: k.Y[j], color: color.RGBAModel.Convert(c).(color.RGBA)}
 			if k.Images != nil {
@@ -77,20 +97,19 @@ func Scatter(o ScatterOptions, clouds ...Cloud) *Figure {
 			if k.Labels != nil {
 				m.label = k.Labels[j]
 			}
+			if k.Values != nil {
+				m.color = colors.At((k.Values[j] - valueLow) / (valueHigh - valueLow))
+			}
 			marks = append(marks, m)
 		}
-		points += len(k.X)
 		l, h := finiteLimits(k.X)
 		xlow, xhigh = min(xlow, l), max(xhigh, h)
 		l, h = finiteLimits(k.Y)
 		ylow, yhigh = min(ylow, l), max(yhigh, h)
-		if k.Name != "" {
+		if k.Name != "" && !o.NamesInside && k.Values == nil {
 			items = append(items, legendItem{name: k.Name, color: c, square: true})
 		}
 		fmt.Fprintf(&text, "%s  %d points\n", k.Name, len(k.X))
-	}
-	if points == 0 {
-		fail(function, "no points: pass at least one")
 	}
 	width, height := float64(orDefault(o.Width, 480)), float64(orDefault(o.Height, 400))
 	radius := o.Radius
@@ -103,9 +122,9 @@ func Scatter(o ScatterOptions, clouds ...Cloud) *Figure {
 	if marks[0].picture != nil {
 		margin = size / 2 / (min(width, height) - 40)
 	}
-	setRange(&p.X, [2]float64{}, xlow, xhigh, false, margin)
-	setRange(&p.Y, [2]float64{}, ylow, yhigh, false, margin)
-	if o.Equal {
+	setRange(&p.X, [2]float64{}, xlow, xhigh, o.LogX, margin)
+	setRange(&p.Y, [2]float64{}, ylow, yhigh, o.LogY, margin)
+	if o.Equal && !o.LogX && !o.LogY {
 		perPixel := max((p.X.Max-p.X.Min)/width, (p.Y.Max-p.Y.Min)/height)
 		widen := func(low, high *float64, want float64) {
 			extra := (want - (*high - *low)) / 2
@@ -115,6 +134,12 @@ func Scatter(o ScatterOptions, clouds ...Cloud) *Figure {
 		widen(&p.Y.Min, &p.Y.Max, perPixel*height)
 	}
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{max(int(width/75), 3)}, ticks{max(int(height/50), 3)}
+	if o.LogX {
+		p.X.Tick.Marker, p.X.Scale = logTicks{}, plot.LogScale{}
+	}
+	if o.LogY {
+		p.Y.Tick.Marker, p.Y.Scale = logTicks{}, plot.LogScale{}
+	}
 	p.Add(gridLines{true, true})
 	if o.NoAxes {
 		p.HideAxes()
@@ -127,6 +152,12 @@ func Scatter(o ScatterOptions, clouds ...Cloud) *Figure {
 	if !isPermutation(order) {
 		for i := range order {
 			order[i] = i
+		}
+	}
+	var centers []mark
+	for i, k := range clouds {
+		if o.NamesInside && k.Name != "" && len(k.X) > 0 {
+			centers = append(centers, mark{x: median(k.X), y: median(k.Y), label: k.Name, color: color.RGBAModel.Convert(orColor(k.Color, i)).(color.RGBA)})
 		}
 	}
 	body := block{width, height, func(c *canvas) {
@@ -147,6 +178,11 @@ func Scatter(o ScatterOptions, clouds ...Cloud) *Figure {
 				c.image(m.picture, x, y, m.w, m.h)
 				continue
 			}
+			if relativeLuminance(m.color) > 0.6 && clouds[0].Values == nil { // yellow alone is hardly seen on white
+				c.disc(x, y, radius+0.75, darkened(m.color))
+				c.disc(x, y, radius, m.color)
+				continue
+			}
 			c.disc(x, y, radius, withAlpha(m.color, 0.75))
 		}
 		for _, m := range marks {
@@ -159,11 +195,46 @@ func Scatter(o ScatterOptions, clouds ...Cloud) *Figure {
 				}
 			}
 		}
+		for _, m := range centers {
+			x, y := at(m)
+			s := headStyle
+			s.color = darkened(m.color)
+			half := s.width(m.label)/2 + 2
+			c.haloText(m.label, s, min(max(x, half), width-half), y, 0.5)
+		}
 	}}
+	if clouds[0].Values != nil {
+		bar := colorBar(colors, valueLow, valueHigh, height-40)
+		if o.ValueLabel != "" {
+			bar = stack(4, paragraph(o.ValueLabel, captionStyle, 90), bar)
+		}
+		body = row(14, body, bar)
+		fmt.Fprintf(&text, "colours %s %s … %s\n", o.ValueLabel, number(valueLow), number(valueHigh))
+	}
 	if len(items) > 0 {
 		body = stack(4, legend(items, width), body)
 	}
 	return newFigure(o.Title, o.Caption, body, text.String())
+}
+
+// valueRange returns the ends of the colours of all clouds' values; it panics on values that are not finite.
+func valueRange(fixed [2]float64, clouds []Cloud) (low, high float64) {
+	low, high = math.Inf(1), math.Inf(-1)
+	for i, k := range clouds {
+		for j, v := range k.Values {
+			if !finite(v) {
+				fail("Scatter", "value %d of cloud %d (%q) is %v", j, i, k.Name, v)
+			}
+			low, high = min(low, v), max(high, v)
+		}
+	}
+	if fixed != [2]float64{} {
+		low, high = fixed[0], fixed[1]
+	}
+	if !(high > low) {
+		low, high = low-0.5, high+0.5
+	}
+	return low, high
 }
 
 func isPermutation(order []int) bool {

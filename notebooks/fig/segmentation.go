@@ -35,6 +35,8 @@ type SegmentationRow struct {
 	// Foreground and Background are seeds, as a segmentation by graph cut takes them: their pixels are tinted.
 	Foreground, Background []image.Point
 	Points                 []Marker
+	// Links joins points by their indices, as the bones of a pose.
+	Links [][2]int
 }
 
 // SegmentationOptions describes Segmentation. The zero value is useful.
@@ -65,6 +67,11 @@ func Segmentation(rows []SegmentationRow, o SegmentationOptions) *Figure {
 		for what, mask := range map[string][]float32{"Mask": r.Mask, "Truth": r.Truth} {
 			if mask != nil && len(mask) != n {
 				fail(function, "the %s of image %d has %d values, want %d×%d", what, i, len(mask), r.Image.H, r.Image.W)
+			}
+		}
+		for _, l := range r.Links {
+			if min(l[0], l[1]) < 0 || max(l[0], l[1]) >= len(r.Points) {
+				fail(function, "link %v of image %d: there are %d points", l, i, len(r.Points))
 			}
 		}
 		for _, p := range slices.Concat(r.Foreground, r.Background) {
@@ -215,6 +222,12 @@ func markedBlock(r SegmentationRow, w, h float64) block {
 			if b.Label != "" {
 				c.tag(b.Label, color.RGBAModel.Convert(boxColor).(color.RGBA), x0-1, y0-smallSize-5, w, h)
 			}
+		}
+		for _, l := range r.Links {
+			from, to := r.Points[l[0]], r.Points[l[1]]
+			bone := [][2]float64{{from.X * scale, from.Y * scale}, {to.X * scale, to.Y * scale}}
+			c.line(4, withAlpha(paper, 0.8), bone...)
+			c.line(2, paletteColor(l[1]), bone...)
 		}
 		for i, p := range r.Points {
 			dot(p.X, p.Y, paletteColor(i))
