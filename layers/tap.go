@@ -13,7 +13,24 @@ import (
 //
 // A name may stand once in a graph. A network that is built twice in one graph needs g.PushAliasScope("second") and
 // g.PopAliasScope around its second building: its taps are then "second/name". Tap panics on a name that is taken.
-func Tap(x *graph.Node, name string) *graph.Node { return x.WithAlias(name) }
+func Tap(x *graph.Node, name string) *graph.Node {
+	if edit, ok := x.Graph().State(tapEditKey{name}).(func(x *graph.Node) *graph.Node); ok && edit != nil {
+		x = edit(x)
+	}
+	return x.WithAlias(name)
+}
+
+type tapEditKey struct{ name string }
+
+// WithTapEdit builds with the value of a tap replaced by what edit makes of it: what would the network say without this
+// feature map? The tap then names the new value. Nothing outside of build is touched.
+func WithTapEdit(g *graph.Graph, name string, edit func(x *graph.Node) *graph.Node, build func()) {
+	key := tapEditKey{strings.TrimPrefix(name, graph.AliasScopeSeparator)}
+	before := g.State(key)
+	g.AttachState(key, edit)
+	defer g.AttachState(key, before)
+	build()
+}
 
 // Taps lists the names of the taps in g, in the order of the forward pass.
 func Taps(g *graph.Graph) []string {

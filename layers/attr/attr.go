@@ -25,7 +25,8 @@ import (
 // A Network builds a network: images x [B H W C] → outputs, for classifiers logits [B K].
 type Network func(s *model.Scope, x *Node) *Node
 
-// A Target picks the score of each example from a network's outputs: [B …] → [B].
+// A Target picks the score of each example from a network's outputs: [B …] → [B]. Methods that look at k versions of
+// each image hand it the outputs of k copies of the batch one after another, [k·B …], and want [k·B].
 type Target func(outputs *Node) *Node
 
 // A Method builds a map that explains the target's scores on images x [B H W C]: [B H W], or [B H W C] where the method
@@ -35,11 +36,13 @@ type Method func(s *model.Scope, network Network, x *Node, target Target) *Node
 // Class is the target that picks the output of the given class for each example: classes are integers [B] or [B 1].
 func Class(classes *Node) Target {
 	return func(outputs *Node) *Node {
-		if outputs.Rank() != 2 || classes.Shape().Size() != outputs.Shape().Dimensions[0] {
+		n := max(classes.Shape().Size(), 1)
+		if outputs.Rank() != 2 || outputs.Shape().Dimensions[0]%n != 0 {
 			Panicf("attr.Class: classes %s for outputs %s, want [B] and [B K]", classes.Shape(), outputs.Shape())
 		}
+		k := outputs.Shape().Dimensions[0] / n
 		chosen := OneHot(Reshape(classes, -1), outputs.Shape().Dimensions[1], outputs.DType()) // [B K]
-		return ReduceSum(Mul(chosen, outputs), -1)
+		return ReduceSum(Mul(flat(copies(chosen, k)), outputs), -1)                            // [k·B]
 	}
 }
 
@@ -59,18 +62,15 @@ type Explainer struct {
 // NewExplainer prepares a method. The network's weights are those in store, in evaluation. Programs are compiled at
 // the first use of each shape of images.
 func NewExplainer(backend compute.Backend, store *model.Store, network Network, method Method) (*Explainer, error) {
-	exec, err := model.NewExec(backend, store, func(s *model.Scope, x, classes *Node) (maps, scores *Node) {
-		target := func(outputs *Node) *Node {
-			if outputs.Rank() == 2 && scores == nil {
-				scores = outputs
-			}
-			return Class(classes)(outputs)
-		}
+	exec, err := model.NewExec(backend, store, func(s *model.Scope, x, classes *Node) (maps, outputs *Node) {
+		seen := &sight{images: x}
+		x.Graph().AttachState(sightKey{}, seen)
+		target := Class(classes)
 		maps = method(s, network, x, target)
-		if scores == nil {
-			Panicf("attr: the method did not ask for the score of a class")
+		if seen.outputs == nil { // the method looked at other versions of the images only
+			forward(s, network, x, target)
 		}
-		return maps, scores
+		return maps, seen.outputs
 	})
 	if err != nil {
 		return nil, err

@@ -41,10 +41,15 @@ func LargestOfChannels(method Method) Method {
 	}
 }
 
-// gradientUnder differentiates the sum of all scores: examples do not see one another in evaluation, so each gets the
-// gradient of its own.
+// InputTimesGradient is the gradient times the image, [B H W C]: for a linear network what each value contributes to the
+// score (Shrikumar et al. 2016).
+func InputTimesGradient(s *model.Scope, network Network, x *Node, target Target) *Node {
+	return Mul(asFloat32(x), InputGradient(s, network, x, target))
+}
+
+// gradientUnder is the gradient with respect to the image where ReLUs follow a rule on the way back.
 func gradientUnder(rule layers.ReLURule, s *model.Scope, network Network, x *Node, target Target) *Node {
-	var scores *Node // [B]
-	layers.WithReLURule(x.Graph(), rule, func() { scores = target(network(s, x)) })
-	return asFloat32(Gradient(ReduceAllSum(scores), x)[0])
+	var p pass
+	layers.WithReLURule(x.Graph(), rule, func() { p = forward(s, network, x, target) })
+	return asFloat32(gradientOf(p.scores, x, "the image"))
 }
