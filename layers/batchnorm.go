@@ -71,12 +71,26 @@ func BatchNorm(s *model.Scope, x *graph.Node, o BatchNormOptions) *graph.Node {
 		}
 		factor = graph.Mul(factor, variable(s, x, "scale", initial, channels))
 	}
-	y := graph.Mul(graph.Sub(x, expandLast(mean, x)), expandLast(factor, x))
+	var offset *graph.Node // [C]
 	if !o.NoOffset {
-		y = addLast(y, variable(s, x, "offset", initializer.Zero, channels))
+		offset = variable(s, x, "offset", initializer.Zero, channels)
+	}
+	if ruleOf(g) != nil && (!s.IsTraining(g) || o.Frozen) {
+		shift := graph.Neg(graph.Mul(mean, factor)) // [C]
+		if offset != nil {
+			shift = graph.Add(offset, shift)
+		}
+		return convert(Application{Kind: KindBatchNorm, Scope: s.Scope(), X: x, Weights: factor, Biases: shift, Apply: mulLast}.underRule(), dtype)
+	}
+	y := graph.Mul(graph.Sub(x, expandLast(mean, x)), expandLast(factor, x))
+	if offset != nil {
+		y = addLast(y, offset)
 	}
 	return noted(convert(y, dtype), note{kind: "BatchNorm"})
 }
+
+// mulLast multiplies by a value for each channel: x [… C] · v [C].
+func mulLast(x, v *graph.Node) *graph.Node { return graph.Mul(x, expandLast(v, x)) }
 
 // expandLast shapes a value a channel, v [C], so that it broadcasts over x [… C].
 func expandLast(v, x *graph.Node) *graph.Node { return graph.ExpandLeftToRank(v, x.Rank()) }

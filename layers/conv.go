@@ -49,10 +49,11 @@ func Conv(s *model.Scope, x *graph.Node, o ConvOptions) *graph.Node {
 	sizes := perAxis(layer, "size", o.Size, o.Sizes, 3, n)
 	kernelShape := append(slices.Clone(sizes), channels/groups, o.Filters)
 	kernel := variable(s, x, "weights", nil, kernelShape...)
-	y := Convolution(x, kernel, o)
+	conv := Application{Kind: KindConv, Scope: s.Scope(), X: x, Weights: kernel, Apply: convolutionOf(o)}
 	if !o.NoBias {
-		y = addLast(y, variable(s, x, "biases", initializer.Zero, o.Filters))
+		conv.Biases = variable(s, x, "biases", initializer.Zero, o.Filters)
 	}
+	y := conv.underRule()
 	kind := "Conv "
 	if groups > 1 && groups == channels {
 		kind = "Depthwise "
@@ -66,6 +67,14 @@ func Conv(s *model.Scope, x *graph.Node, o ConvOptions) *graph.Node {
 // x [B H W C], kernel [h w C/Groups K] → [B H' W' K]. Of the options, Filters, Size, Sizes and NoBias are ignored: the
 // kernel's shape says it.
 func Convolution(x, kernel *graph.Node, o ConvOptions) *graph.Node {
+	return Application{Kind: KindConv, X: x, Weights: kernel, Apply: convolutionOf(o)}.underRule()
+}
+
+func convolutionOf(o ConvOptions) func(x, kernel *graph.Node) *graph.Node {
+	return func(x, kernel *graph.Node) *graph.Node { return convolution(x, kernel, o) }
+}
+
+func convolution(x, kernel *graph.Node, o ConvOptions) *graph.Node {
 	const layer = "layers.Convolution"
 	n := spatialAxes(layer, x)
 	if kernel.Rank() != x.Rank() {

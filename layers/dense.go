@@ -30,11 +30,13 @@ func DenseWith(s *model.Scope, x *graph.Node, o DenseOptions) *graph.Node {
 	}
 	channels := x.Shape().Dimensions[x.Rank()-1]
 	weights := variable(s, x, "weights", nil, channels, o.Units)
-	y := graph.Dot(x, weights).General([]int{-1}, nil, []int{0}, nil) // [B … Units]
+	dense := Application{Kind: KindDense, Scope: s.Scope(), X: x, Weights: weights, Apply: func(x, weights *graph.Node) *graph.Node {
+		return graph.Dot(x, weights).General([]int{-1}, nil, []int{0}, nil) // [B … Units]
+	}}
 	if !o.NoBias {
-		y = addLast(y, variable(s, x, "biases", initializer.Zero, o.Units))
+		dense.Biases = variable(s, x, "biases", initializer.Zero, o.Units)
 	}
-	return noted(y, note{kind: "Dense"})
+	return noted(dense.underRule(), note{kind: "Dense"})
 }
 
 // Flatten joins all axes but the first: [B …] → [B n]. Images are flattened row by row with channels varying fastest;

@@ -33,16 +33,19 @@ func (o PoolOptions) resolve(layer string, x *graph.Node) (sizes, strides []int,
 // on one thread (select-and-scatter), and no second derivative.
 func MaxPool(x *graph.Node, o PoolOptions) *graph.Node {
 	sizes, strides, pads := o.resolve("layers.MaxPool", x)
-	x = padSpace(x, graph.Infinity(x.Graph(), x.DType(), -1), pads)
-	var largest *graph.Node
-	for shifted := range windows(x, sizes, strides, nil) {
-		if largest == nil {
-			largest = shifted
-		} else {
-			largest = graph.Where(graph.GreaterOrEqual(largest, shifted), largest, shifted)
+	pool := Application{Kind: KindMaxPool, X: x, Apply: func(x, _ *graph.Node) *graph.Node {
+		x = padSpace(x, graph.Infinity(x.Graph(), x.DType(), -1), pads)
+		var largest *graph.Node
+		for shifted := range windows(x, sizes, strides, nil) {
+			if largest == nil {
+				largest = shifted
+			} else {
+				largest = graph.Where(graph.GreaterOrEqual(largest, shifted), largest, shifted)
+			}
 		}
-	}
-	return noted(largest, note{kind: "MaxPool", opens: true})
+		return largest
+	}}
+	return noted(pool.underRule(), note{kind: "MaxPool", opens: true})
 }
 
 // MeanPool takes the mean of each window. x [B H W C] → [B H' W' C]. Padding counts as zeros, as in PyTorch, unless

@@ -41,6 +41,10 @@ func WithReLURule(g *graph.Graph, rule ReLURule, build func()) {
 // Its gradient at 0 is 0, as in PyTorch and TensorFlow (GoMLX's own, a maximum, has 1 there), and it has a second
 // derivative (zero), so it can stand in gradient penalties and Hessian-vector products.
 func ReLU(x *graph.Node) *graph.Node {
+	return Application{Kind: KindReLU, X: x, Apply: func(x, _ *graph.Node) *graph.Node { return relu(x) }}.underRule()
+}
+
+func relu(x *graph.Node) *graph.Node {
 	zero := graph.ScalarZero(x.Graph(), x.DType())
 	positive := func(v *graph.Node) *graph.Node { return graph.Where(graph.GreaterThan(v, zero), v, zero) }
 	rule, _ := x.Graph().State(reluRuleKey{}).(ReLURule)
@@ -57,5 +61,7 @@ func ReLU(x *graph.Node) *graph.Node {
 
 // LeakyReLU is x where x > 0 and slope·x elsewhere (Maas et al. 2013), any shape.
 func LeakyReLU(x *graph.Node, slope float64) *graph.Node {
-	return graph.Where(graph.GreaterThan(x, graph.ScalarZero(x.Graph(), x.DType())), x, graph.MulScalar(x, slope))
+	return Application{Kind: KindReLU, X: x, Apply: func(x, _ *graph.Node) *graph.Node {
+		return graph.Where(graph.GreaterThan(x, graph.ScalarZero(x.Graph(), x.DType())), x, graph.MulScalar(x, slope))
+	}}.underRule()
 }
