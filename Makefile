@@ -15,7 +15,7 @@ help:
 	@echo 'make test      every check, set-up included'
 	@echo 'make lab       open the quick start in JupyterLab (installs Jupyter privately when there is none)'
 	@echo 'make setup     build the command and install XLA, nothing else'
-	@echo 'make bench     measure a training step against plain GoMLX, and the kernel against GoNB'
+	@echo 'make bench     training and inference beside plain GoMLX, JAX and PyTorch (installed privately), the kernel beside GoNB'
 	@echo 'make soak      run a thousand cells and tell how time and memory grow'
 	@echo 'make claims    reproduce every recipe'"'"'s small claim (long)'
 	@echo 'make parity    compare networks with torchvision and timm (installs PyTorch privately, 5 GB)'
@@ -48,8 +48,15 @@ lab: setup
 test:
 	@.ci/test
 
-bench: setup jupyter-env
-	go run ./internal/bench -o build/bench.json
+bench: setup jupyter-env peers
+	FOVEA_PEERS=$(PEERS) go run ./internal/bench -o build/bench.json $(ARGS)
+
+# PyTorch and JAX, which the benchmark compares with. PEERS names an environment that has them already.
+PEERS ?= $(abspath build/peers)
+.PHONY: peers
+peers:
+	@test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
+	@$(PEERS)/bin/python -c 'import jax, torch, captum' 2>/dev/null || $(PEERS)/bin/pip install --quiet --disable-pip-version-check -r internal/bench/peers/requirements.txt
 
 # The kernel alone; ARGS='-cases fmt' and the like choose.
 bench-kernel: build jupyter-env

@@ -1,6 +1,5 @@
-// Bench measures what a training step costs through this project's layers, through the trainer of the recipes, and
-// through plain GoMLX, side by side in one process; and what cells cost in this project's kernel beside GoNB's. `make
-// bench` runs it.
+// Bench measures what training and inference cost through this project's layers and the trainer of its recipes beside plain
+// GoMLX, JAX and PyTorch; and what cells cost in this project's kernel beside GoNB's. `make bench` runs it.
 package main
 
 import (
@@ -14,6 +13,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,11 +38,14 @@ const (
 )
 
 type options struct {
-	out   string
-	parts []string
-	quick bool
-	batch int
-	cells kernels.Options
+	out      string
+	parts    []string
+	quick    bool
+	arms     []string
+	networks []string
+	batches  []int
+	rounds   int
+	cells    kernels.Options
 }
 
 func main() {
@@ -50,7 +53,10 @@ func main() {
 	flag.StringVar(&o.out, "o", "", "write the measurements as JSON to this `file`")
 	flag.BoolVar(&o.quick, "quick", false, "few rounds: a look, not a measurement")
 	parts := flag.String("parts", networkPart+","+kernelPart, "what to measure: network, kernel or both")
-	flag.IntVar(&o.batch, "batch", 64, "images a training step")
+	arms := flag.String("arms", strings.Join([]string{plainArm, layersArm, recipesArm, jaxArm, torchArm}, ","), "what is compared; ratios are to each")
+	networks := flag.String("networks", "", "only these networks, by name")
+	batches := flag.String("batches", "1,64,256", "batch sizes of inference; empty: none")
+	arm := flag.String("work", "", "be the process that measures this `arm`, for requests on standard input")
 	flag.IntVar(&o.cells.Rounds, "rounds", 20, "measurements of each cell")
 	flag.IntVar(&o.cells.Starts, "starts", 10, "measurements of a kernel's start")
 	flag.IntVar(&o.cells.Cells, "late", 300, "number of the late cell; Fovea goes on to twice that")
@@ -60,10 +66,12 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	o.parts = strings.Split(*parts, ",")
-	o.cells.Log = os.Stderr
-	err := o.check(*cases)
-	if err == nil {
+	o.parts, o.arms, o.networks = list(*parts), list(*arms), list(*networks)
+	o.cells.Log, o.rounds = os.Stderr, o.cells.Rounds
+	var err error
+	if *arm != "" {
+		err = work(ctx, *arm, os.Stdin, os.Stdout)
+	} else if err = o.check(*cases, list(*batches)); err == nil {
 		err = run(ctx, o)
 	}
 	if err != nil {
@@ -73,13 +81,28 @@ func main() {
 }
 
 // check looks at what was asked for before anything is measured.
-func (o *options) check(cases string) (err error) {
+func (o *options) check(cases string, batches []string) (err error) {
 	for _, part := range o.parts {
 		if part != networkPart && part != kernelPart {
 			return fmt.Errorf("-parts %s: there are %s and %s", part, networkPart, kernelPart)
 		}
 	}
+	for _, text := range batches {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return fmt.Errorf("-batches %s: want whole numbers", text)
+		}
+		o.batches = append(o.batches, n)
+	}
+	if len(named(o.networks)) == 0 || len(named(o.networks)) < len(o.networks) {
+		var names []string
+		for _, n := range networks() {
+			names = append(names, n.Name)
+		}
+		return fmt.Errorf("-networks %s: there are %s", strings.Join(o.networks, ","), strings.Join(names, ", "))
+	}
 	if o.quick {
+		o.rounds, o.batches = 3, nil
 		o.cells.Rounds, o.cells.Starts, o.cells.Cells = 3, 2, 20
 	}
 	if o.cells.Rounds < 1 || o.cells.Starts < 1 {
@@ -92,13 +115,23 @@ func (o *options) check(cases string) (err error) {
 	return err
 }
 
+// list splits at commas; nothing is an empty list.
+func list(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}
+
 func run(ctx context.Context, o options) (err error) {
 	r := report{Date: time.Now().UTC().Truncate(time.Second), Go: runtime.Version(), CPUs: runtime.NumCPU(), Quick: o.quick}
 	if slices.Contains(o.parts, networkPart) {
-		if r.Network, err = measureNetworks(ctx, o.batch, o.quick); err != nil {
+		if r.Network, err = measureNetworks(ctx, o.arms, workloads(o.networks, o.batches), o.rounds, 0.5); err != nil {
 			return err
 		}
-		r.Network.print()
+		for _, why := range r.Network.Missing {
+			fmt.Fprintln(os.Stderr, "bench:", why)
+		}
 	}
 	if slices.Contains(o.parts, kernelPart) {
 		if r.Kernel, err = kernels.Run(ctx, o.cells); err != nil {

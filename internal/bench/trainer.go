@@ -17,15 +17,17 @@ import (
 // A gate is a feed that gives the trainer of the recipes one batch for each ticket, so that its training can be
 // measured in turns with others.
 type gate struct {
-	next    func() (images, labels *tensors.Tensor)
-	asked   chan struct{} // the trainer wants a batch: it is done with the one before
-	tickets chan struct{}
-	total   int
-	opened  bool
+	images, labels func() *tensors.Tensor
+	asked          chan struct{} // the trainer wants a batch: it is done with the one before
+	tickets        chan struct{}
+	opened         bool
 }
 
+// endless is more steps than are ever taken.
+const endless = 1 << 30
+
 func (g *gate) Name() string { return "benchmark" }
-func (g *gate) Steps() int   { return g.total }
+func (g *gate) Steps() int   { return endless }
 func (g *gate) Seek(int)     {}
 
 func (g *gate) Iter() iter.Seq2[train.Batch, error] {
@@ -39,57 +41,58 @@ func (g *gate) Iter() iter.Seq2[train.Batch, error] {
 					return
 				}
 			}
-			images, labels := g.next()
-			if !yield(train.Batch{Inputs: []*tensors.Tensor{images}, Labels: []*tensors.Tensor{labels}}, nil) {
+			if !yield(train.Batch{Inputs: []*tensors.Tensor{g.images()}, Labels: []*tensors.Tensor{g.labels()}}, nil) {
 				return
 			}
 		}
 	}
 }
 
-// recipeArm takes steps through the trainer of the recipes: with its accuracy, history and checks of the loss, which it
-// reads once in perRound steps. Nothing is written to disk. perRound steps must be asked for at a time.
-func recipeArm(ctx context.Context, b compute.Backend, net network, next func() (images, labels *tensors.Tensor), total, perRound int) (*arm, error) {
-	trainer, err := recipes.NewTrainer(b, net, recipes.Fit{Steps: total, Seed: 1, LogEvery: perRound, EvalEvery: total,
-		Optimizer: func(int) optimizer.Interface { return optimizer.Adam().LearningRate(1e-3).Done() },
-		Progress:  recipes.NoProgress, Log: io.Discard})
+// recipeTraining takes steps through the trainer of the recipes: with its accuracy, history and checks of the loss, which it
+// reads once in a few steps. Nothing is written to disk.
+func recipeTraining(ctx context.Context, b compute.Backend, net builder, o func(int) optimizer.Interface, images, labels func() *tensors.Tensor) (*runner, error) {
+	trainer, err := recipes.NewTrainer(b, net, recipes.Fit{Steps: endless, Seed: 1, LogEvery: 6, EvalEvery: endless,
+		Optimizer: o, Progress: recipes.NoProgress, Log: io.Discard})
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{next: next, asked: make(chan struct{}), tickets: make(chan struct{}), total: total}
+	g := &gate{images: images, labels: labels, asked: make(chan struct{}), tickets: make(chan struct{})}
 	done := make(chan error, 1)
 	go func() { done <- trainer.RunFeed(ctx, g, nil) }()
-	ended := func(err error) error {
-		done <- err
-		if err == nil {
-			err = errors.New("the training ended early")
+	// turn waits until the trainer wants a batch.
+	turn := func() error {
+		select {
+		case <-g.asked:
+			return nil
+		case err := <-done:
+			done <- err
+			if err == nil {
+				err = errors.New("the training ended early")
+			}
+			return err
 		}
-		return err
 	}
-	select {
-	case <-g.asked:
-	case err := <-done:
-		return nil, ended(err)
+	if err := turn(); err != nil {
+		return nil, err
 	}
-	taken := 0
-	return &arm{name: "recipes", steps: func(n int) error {
+	r := &runner{close: func() { close(g.tickets); <-done; trainer.Close() }}
+	r.run = func(n int) (float64, error) {
 		for range n {
-			g.tickets <- struct{}{}
-			taken++
 			select {
-			case <-g.asked:
+			case g.tickets <- struct{}{}:
 			case err := <-done:
-				if err != nil || taken < total {
-					return ended(err)
-				}
+				done <- err
+				return 0, err
+			}
+			if err := turn(); err != nil {
+				return 0, err
 			}
 		}
-		return nil
-	}, close: func() {
-		close(g.tickets)
-		if taken < total {
-			<-done
+		if h := trainer.History(); len(h) > 0 {
+			return float64(h[len(h)-1].Loss), nil
 		}
-		trainer.Close()
-	}}, nil
+		return 0, nil
+	}
+	r.parameters = trainable(trainer.Store())
+	return r, nil
 }

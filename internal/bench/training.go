@@ -3,63 +3,164 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"slices"
 	"text/tabwriter"
-
-	"fovea/internal/backend"
 )
 
-// A networkReport is what training steps cost.
+const (
+	torchArm = "PyTorch" // channels_last
+	jaxArm   = "JAX"
+)
+
+// A networkReport is what training steps and inference cost.
 type networkReport struct {
-	Backend string   `json:"backend"`
-	Batch   int      `json:"batch"`
-	Steps   []result `json:"training_step"`
+	Versions map[string]string  `json:"versions"`
+	Start    map[string]float64 `json:"start_seconds"` // of the process, its library and its device
+	Missing  []string           `json:"missing,omitempty"`
+	Cases    []caseReport       `json:"cases"`
 }
 
-// A result is one way to train one variant. Times are milliseconds a step.
-type result struct {
-	Variant string  `json:"variant"`
+// A caseReport is one network at one batch size, trained or used.
+type caseReport struct {
+	Network    string      `json:"network"`
+	Batch      int         `json:"batch"`
+	Train      bool        `json:"train"`
+	Parameters int         `json:"parameters"`
+	Arms       []armResult `json:"arms"`
+}
+
+// An armResult is one library's. Times are milliseconds a step, or a batch of inference.
+type armResult struct {
 	Arm     string  `json:"arm"`
 	Median  float64 `json:"median_ms"`
 	Fastest float64 `json:"fastest_ms"`
 	Slowest float64 `json:"slowest_ms"`
-	// Ratio is the median over rounds of this arm's time divided by that of plain GoMLX in the same round, which
-	// is steadier than the ratio of the medians on a machine that others use too.
-	Ratio float64 `json:"ratio_to_plain"`
+	Compile float64 `json:"compile_s"` // until the first step was done
+	Peak    int64   `json:"peak_bytes"`
+	// Ratios are the medians over rounds of this arm's time divided by another's in the same round, which is steadier
+	// than the ratio of the medians on a machine that others use too.
+	Ratios map[string]float64 `json:"ratios"`
+
+	times []float64
 }
 
-// measureNetworks trains each variant in all ways.
-func measureNetworks(ctx context.Context, batch int, quick bool) (*networkReport, error) {
-	b, _, err := backend.New(ctx, backend.Options{Progress: os.Stderr})
+// A workload is what is measured: every network as a training step, and some as inference.
+type workload struct {
+	network network
+	batch   int
+	train   bool
+}
+
+func workloads(names []string, batches []int) (all []workload) {
+	for _, n := range named(names) {
+		all = append(all, workload{n, 64, true})
+	}
+	for _, n := range named(names) {
+		for _, batch := range batches {
+			all = append(all, workload{n, batch, false})
+		}
+	}
+	return all
+}
+
+// measureNetworks measures each workload in all arms, in turns.
+func measureNetworks(ctx context.Context, arms []string, loads []workload, rounds int, budget float64) (*networkReport, error) {
+	processes, missing, err := launchAll(ctx, arms)
 	if err != nil {
 		return nil, err
 	}
-	rounds, perRound := 15, 6
-	if quick {
-		rounds, perRound = 3, 2
+	defer closeAll(processes)
+	r := &networkReport{Versions: map[string]string{}, Start: map[string]float64{}, Missing: missing}
+	for _, p := range processes {
+		r.Versions[p.name], r.Start[p.name] = p.version, p.start
 	}
-	if b.Name() == "go" {
-		rounds, perRound = 3, 1 // each step takes seconds there
-	}
-	r := &networkReport{Backend: b.Name(), Batch: batch}
-	for _, v := range variants {
-		results, err := measure(ctx, b, v, batch, rounds, perRound)
+	for _, load := range loads {
+		c, err := measureCase(ctx, processes, load, rounds, budget)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", v.name, err)
+			return nil, fmt.Errorf("%s: %w", load.network.Name, err)
 		}
-		r.Steps = append(r.Steps, results...)
+		c.print(os.Stdout)
+		r.Cases = append(r.Cases, c)
 	}
 	return r, nil
 }
 
-func (r *networkReport) print() {
-	fmt.Printf("one training step, 32×32×3, batch %d, Adam, %s, %d CPUs\n", r.Batch, r.Backend, runtime.NumCPU())
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "network\tthrough\tmedian ms\tfastest\tslowest\tto plain\t")
-	for _, s := range r.Steps {
-		fmt.Fprintf(w, "%s\t%s\t%.1f\t%.1f\t%.1f\t%.3f\t\n", s.Variant, s.Arm, s.Median, s.Fastest, s.Slowest, s.Ratio)
+// measureCase builds one workload everywhere, and then takes turns. A turn is as many steps as take about budget seconds.
+func measureCase(ctx context.Context, processes []*process, load workload, rounds int, budget float64) (c caseReport, err error) {
+	c = caseReport{Network: load.network.Name, Batch: load.batch, Train: load.train}
+	n := 1 << 20
+	for _, p := range processes {
+		built, err := p.ask(request{Op: "build", Network: &load.network, Batch: load.batch, Train: load.train})
+		if err != nil {
+			return c, err
+		}
+		if c.Parameters == 0 {
+			c.Parameters = built.Parameters
+		}
+		if built.Parameters != c.Parameters {
+			return c, fmt.Errorf("%s has %d parameters, %s %d: they are not the same network", p.name, built.Parameters, processes[0].name, c.Parameters)
+		}
+		warm, err := p.ask(request{Op: "run", N: 2})
+		if err != nil {
+			return c, err
+		}
+		n = min(n, max(1, int(budget/(warm.Seconds/2))))
+		c.Arms = append(c.Arms, armResult{Arm: p.name, Compile: built.Compile})
+	}
+	for round := range rounds {
+		for i := range processes {
+			j := (i + round) % len(processes) // nobody is always first
+			if err := ctx.Err(); err != nil {
+				return c, err
+			}
+			took, err := processes[j].ask(request{Op: "run", N: n})
+			if err != nil {
+				return c, err
+			}
+			c.Arms[j].times = append(c.Arms[j].times, took.Seconds*1e3/float64(n))
+		}
+	}
+	for i, p := range processes {
+		a := &c.Arms[i]
+		memory, err := p.ask(request{Op: "memory"})
+		if err != nil {
+			return c, err
+		}
+		a.Peak, a.Median, a.Fastest, a.Slowest = memory.Peak, median(a.times), slices.Min(a.times), slices.Max(a.times)
+		a.Ratios = map[string]float64{}
+		for _, other := range c.Arms {
+			ratios := make([]float64, len(a.times))
+			for k := range ratios {
+				ratios[k] = a.times[k] / other.times[k]
+			}
+			a.Ratios[other.Arm] = median(ratios)
+		}
+	}
+	return c, nil
+}
+
+// print writes a table of one case.
+func (c caseReport) print(out io.Writer) {
+	what := "inference"
+	if c.Train {
+		what = "training step, Adam"
+	}
+	fmt.Fprintf(out, "\n%s, %d parameters, batch %d, %s, %d CPUs\n", c.Network, c.Parameters, c.Batch, what, runtime.NumCPU())
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "through\tmedian ms\tfastest\tslowest\tfirst s\tpeak MB\t")
+	for _, a := range c.Arms {
+		fmt.Fprintf(w, "/ %s\t", a.Arm)
+	}
+	fmt.Fprintln(w)
+	for _, a := range c.Arms {
+		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.1f\t%.0f\t", a.Arm, a.Median, a.Fastest, a.Slowest, a.Compile, float64(a.Peak)/1e6)
+		for _, other := range c.Arms {
+			fmt.Fprintf(w, "%.3f\t", a.Ratios[other.Arm])
+		}
+		fmt.Fprintln(w)
 	}
 	w.Flush()
 }
