@@ -100,7 +100,8 @@ func (c *coverage) refuse(node *Node, why string) {
 	after, place := NodeId(-1), "before the first tap"
 	for alias, tapped := range node.Graph().IterAliasedNodes() {
 		if id := tapped.Id(); id <= node.Id() && id > after {
-			after, place = id, "after tap "+strings.TrimPrefix(alias, AliasScopeSeparator)
+			_, tap, _ := strings.Cut(strings.TrimPrefix(alias, AliasScopeSeparator), AliasScopeSeparator) // without the pass's scope
+			after, place = id, "after tap "+tap
 		}
 	}
 	Panicf("attr.%s has no rule for the operation %s (%s, output %s): %s", c.method, node.Type(), place, node.Shape(), why)

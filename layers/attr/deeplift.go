@@ -11,8 +11,8 @@ import (
 
 // DeepLiftOptions configures DeepLift.
 type DeepLiftOptions struct {
-	// Baselines are images [N H W C] that stand for no information; the contributions against each are averaged. nil: one of
-	// zeros, which is the mean image where the network's inputs are centred. Time and memory grow with N.
+	// Baselines are images that say nothing, [N H W C] or a single one [H W C], in the units of the network's input; the
+	// contributions against each are averaged. nil: zeros, which for centred inputs is the mean image. Time and memory grow with N.
 	Baselines *tensors.Tensor
 }
 
@@ -25,58 +25,36 @@ type DeepLiftOptions struct {
 func DeepLift(o DeepLiftOptions) Method {
 	return func(s *model.Scope, network Network, x *Node, target Target) *Node {
 		baselines := baselineImages(o.Baselines, x) // [N H W C]
-		batch, n := x.Shape().Dimensions[0], baselines.Shape().Dimensions[0]
-		image := make([]*Node, 0, 2*n) // pairs of equal place in the two halves: images, then the baseline for each
-		for range n {
-			image = append(image, x)
-		}
-		for i := range n {
-			baseline := Slice(baselines, AxisElem(i))
-			image = append(image, BroadcastToDims(baseline, x.Shape().Dimensions...))
-		}
-		pairs := Concatenate(image, 0) // [2·N·B H W C]
+		n := baselines.Shape().Dimensions[0]
+		images := copies(x, n)                                                                // [N B H W C]
+		references := BroadcastToDims(InsertAxes(baselines, 1), images.Shape().Dimensions...) // [N B H W C]
+		pairs := Concatenate([]*Node{flat(images), flat(references)}, 0)                      // [2·N·B H W C]
 
 		d := &coverage{method: "DeepLift", inputs: map[*Node]*Node{}}
-		var outputs *Node
+		var built pass
 		layers.WithRule(x.Graph(), func(a layers.Application) *Node {
 			y := rescaled(a)
 			d.inputs[y] = a.X
 			return y
-		}, func() { outputs = network(s, pairs) })
-		d.check(pairs, outputs)
-
-		var score *Node
-		for i := range n {
-			scores := ReduceAllSum(target(Slice(outputs, AxisRange(i*batch, (i+1)*batch))))
-			if score == nil {
-				score = scores
-			} else {
-				score = Add(score, scores)
-			}
-		}
-		(&coverage{method: "DeepLift", kinks: true}).check(outputs, score)
-		multipliers := firstHalf(Gradient(score, pairs)[0])
-		contributions := Mul(multipliers, difference(pairs))                                 // [N·B H W C]
-		contributions = Reshape(contributions, append([]int{n}, x.Shape().Dimensions...)...) // [N B H W C]
-		return asFloat32(ReduceMean(contributions, 0))
+		}, func() { built = forward(s, network, pairs, target) })
+		d.check(pairs, built.outputs)
+		(&coverage{method: "DeepLift", kinks: true}).check(built.outputs, built.scores)
+		multipliers := firstHalf(gradientOf(firstHalf(built.scores), pairs, "the image"))
+		contributions := Mul(multipliers, difference(pairs)) // [N·B H W C]
+		return asFloat32(ReduceMean(unflat(contributions, n), 0))
 	}
 }
 
+// baselineImages are the baselines for images x, [N H W C].
 func baselineImages(t *tensors.Tensor, x *Node) *Node {
-	image := x.Shape().Clone()
-	image.Dimensions[0] = 1
-	if t == nil {
-		return Zeros(x.Graph(), image)
+	if t == nil || t.Rank() == 3 {
+		return baselineOf(x, t) // [1 H W C]
 	}
-	baselines := ConstTensor(x.Graph(), t)
-	dims := baselines.Shape().Dimensions
-	if len(dims) == 4 {
-		image.Dimensions[0] = dims[0]
+	dims := x.Shape().Dimensions
+	if err := t.Shape().CheckDims(-1, dims[1], dims[2], dims[3]); err != nil {
+		Panicf("attr.DeepLift: baselines of shape %s for images %s, want [N H W C]", t.Shape(), x.Shape())
 	}
-	if err := baselines.Shape().CheckDims(image.Dimensions...); err != nil || dims[0] < 1 {
-		Panicf("attr.DeepLift: baselines %s for images %s, want [N H W C] of the same size", baselines.Shape(), x.Shape())
-	}
-	return ConvertDType(baselines, x.DType())
+	return ConvertDType(Const(x.Graph(), t), x.DType())
 }
 
 // nearlyEqual is the difference below which a multiplier is the derivative: captum's.

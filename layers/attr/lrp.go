@@ -49,17 +49,16 @@ func LRP(c Composite) Method {
 	return func(s *model.Scope, network Network, x *Node, target Target) *Node {
 		p := &propagation{composite: c, coverage: coverage{method: "LRP", inputs: map[*Node]*Node{}, kinks: true},
 			linear: map[*Node]layers.Application{}, image: x, used: map[string]bool{}}
-		var outputs *Node
-		layers.WithRule(x.Graph(), p.build, func() { outputs = network(s, x) })
-		score := ReduceAllSum(target(outputs))
-		p.check(x, outputs)
-		(&coverage{method: "LRP", kinks: true}).check(outputs, score)
+		var built pass
+		layers.WithRule(x.Graph(), p.build, func() { built = forward(s, network, x, target) })
+		p.check(x, built.outputs)
+		(&coverage{method: "LRP", kinks: true}).check(built.outputs, built.scores)
 		for _, scope := range slices.Sorted(maps.Keys(c.Scopes)) {
 			if !p.used[scope] {
 				Panicf("attr.LRP: the composite has a rule for scope %q, in which no layer follows it", scope)
 			}
 		}
-		return asFloat32(Mul(lift(x), Gradient(score, x)[0]))
+		return asFloat32(Mul(lift(x), gradientOf(built.scores, x, "the image")))
 	}
 }
 

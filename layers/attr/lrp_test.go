@@ -213,6 +213,7 @@ func TestRulesEqualTheirFormulas(t *testing.T) {
 				return b
 			}}}},
 		{attr.ZPlus{}, []sum{{1, 0, func(x, w, _ float64) float64 { return plus(x * w) }, func(b, _ float64) float64 { return plus(b) }}}},
+		{attr.ZPlus{NoBias: true}, []sum{{1, 0, func(x, w, _ float64) float64 { return plus(x * w) }, none}}},
 		{attr.AlphaBeta{Alpha: 2, Beta: 1}, []sum{
 			{2, 0, func(x, w, _ float64) float64 { return plus(x * w) }, func(b, _ float64) float64 { return plus(b) }},
 			{-1, 0, func(x, w, _ float64) float64 { return minus(x * w) }, func(b, _ float64) float64 { return minus(b) }}}},
@@ -385,7 +386,7 @@ func TestUncoveredOperations(t *testing.T) {
 		{"wrong α and β", attr.LRP(attr.Composite{Dense: attr.AlphaBeta{Alpha: 2}}), head, "Alpha − Beta = 1"},
 		{"maximum", attr.DeepLift(attr.DeepLiftOptions{}), func(s *model.Scope, x *Node) *Node { return head(s, MaxScalar(x, 0)) }, "layers.ReLU"},
 		{"gate", attr.DeepLift(attr.DeepLiftOptions{}), func(s *model.Scope, x *Node) *Node { return head(s, Mul(x, x)) }, "both of its sides"},
-		{"wrong baseline", attr.DeepLift(attr.DeepLiftOptions{Baselines: layertest.Random[float32](1, 8, 8, 2)}), head, "[N H W C]"},
+		{"wrong baseline", attr.DeepLift(attr.DeepLiftOptions{Baselines: layertest.Random[float32](1, 2, 8, 4, 2)}), head, "[N H W C]"},
 	} {
 		_, err := attr.Explain(b, layertest.NewStore(1), c.network, c.method, x, 0)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -43,8 +43,9 @@ type Epsilon struct{ Epsilon float64 }
 // sign, as zennit has it: what has the sign of z_k counts 1+γ times.
 type Gamma struct{ Gamma, Epsilon float64 }
 
-// ZPlus follows what speaks for an output alone (Montavon et al. 2017, eq. 19), and is AlphaBeta{1, 0}.
-type ZPlus struct{}
+// ZPlus follows what speaks for an output alone (Montavon et al. 2017, eq. 19), and is AlphaBeta{1, 0}. NoBias gives the bias no
+// share, so that relevance is conserved in networks with biases too.
+type ZPlus struct{ NoBias bool }
 
 // AlphaBeta treats what speaks for and against an output apart, with Alpha − Beta = 1 (Bach et al. 2015, eq. 60):
 //
@@ -96,7 +97,12 @@ func (r Gamma) shares(a layers.Application) []share {
 	}
 }
 
-func (r ZPlus) shares(a layers.Application) []share { return AlphaBeta{Alpha: 1}.shares(a) }
+func (r ZPlus) shares(a layers.Application) []share {
+	if r.NoBias {
+		a.Biases = nil
+	}
+	return AlphaBeta{Alpha: 1}.shares(a)
+}
 
 func (r AlphaBeta) shares(a layers.Application) []share {
 	if d := r.Alpha - r.Beta - 1; d > 1e-9 || d < -1e-9 || r.Beta < 0 {
