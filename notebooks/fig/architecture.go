@@ -100,9 +100,10 @@ func Architecture(stages []Stage, o ArchitectureOptions) *Figure {
 		o.Input = "input"
 	}
 	const (
-		boxWidth, boxHeight, space = 230.0, 26.0, 12.0
-		columnGap                  = 16.0
+		boxHeight, space = 26.0, 12.0
+		columnGap        = 16.0
 	)
+	boxWidth := 230.0 // wider where names need it
 	type arc struct{ from, to, lane int }
 	var arcs []arc
 	kinds := map[string]color.RGBA{}
@@ -135,6 +136,7 @@ func Architecture(stages []Stage, o ArchitectureOptions) *Figure {
 		if s.Repeat > 1 {
 			repeat = fmt.Sprintf(" ×%d", s.Repeat)
 		}
+		boxWidth = max(boxWidth, min(headStyle.width(s.Name)+captionStyle.width(s.Kind+repeat)+44, 320))
 		fmt.Fprintf(&text, "  %-16s %-20s %-20s %12s", s.Name, s.Kind+repeat, s.Output, thousands(s.Parameters))
 		if len(s.From) > 0 {
 			fmt.Fprintf(&text, "  + from %v", s.From)
