@@ -142,7 +142,7 @@ func stem(s *model.Scope, x *graph.Node, c Config) *graph.Node {
 	o.Size, o.Stride = 7, 2
 	x = StandardConv(s.In("conv"), x, o) // [B H/2 W/2 C]
 	// BiT surrounds the map with zeros, which may win, since no activation comes before.
-	x = graph.Pad(x, graph.ScalarZero(x.Graph(), x.DType()), graph.PadAxis{}, graph.PadAxis{Start: 1, End: 1}, graph.PadAxis{Start: 1, End: 1})
+	x = graph.Pad(x, graph.ScalarZero(x.Graph(), x.DType()), graph.PadAxis{}, graph.PadAxis{Start: 1, End: 1}, graph.PadAxis{Start: 1, End: 1}, graph.PadAxis{})
 	return layers.MaxPool(x, layers.PoolOptions{Size: 3, Stride: 2}) // [B H/4 W/4 C]
 }
 
