@@ -38,7 +38,7 @@ var kernelClaim = recipes.Claim[Config]{
 		{Name: "learned", Config: small(false, 0)}, {Name: "generated", Config: small(true, 0)}, {Name: "learned 4×4", Config: small(false, 4)},
 	},
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
-		options, fit := recipes.ImageOptions{Size: 16, Train: 4000, Test: 4000, Seed: 1}, smallFit
+		options, fit := recipes.ImageOptions{Size: 16, Train: 4000, Test: 2000, Seed: 1}, smallFit
 		if t.Scale == recipes.PaperScale {
 			options, fit = recipes.ImageOptions{Seed: 1}, paperFit
 			c = Config{Host: wide(40, 2).Host, Generator: wide(40, 2).Generator, Learned: c.Learned, Input: [3]int{32, 32, 3}}

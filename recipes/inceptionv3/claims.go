@@ -58,7 +58,7 @@ var smoothingClaim = recipes.Claim[Config]{
 }
 
 func measureSmoothing(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
-	data, c, fit, err := setUp(ctx, t, c, recipes.ImageOptions{Train: 1110, Test: 4000}, 30)
+	data, c, fit, err := setUp(ctx, t, c, recipes.ImageOptions{Train: 1110, Test: 2000}, 30)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ var sevensClaim = recipes.Claim[Config]{
 }
 
 func measureSevens(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
-	data, c, fit, err := setUp(ctx, t, c, recipes.ImageOptions{Train: 4000, Test: 4000}, 6)
+	data, c, fit, err := setUp(ctx, t, c, recipes.ImageOptions{Train: 4000, Test: 2000}, 6)
 	if err != nil {
 		return nil, err
 	}

@@ -167,7 +167,7 @@ func rms(x *tensors.Tensor) float64 {
 // setUp opens the images; at paper scale they are those that the user names, and the network is the paper's Inception-ResNet-v1 with the arm's
 // shortcuts and scale.
 func setUp(ctx context.Context, t *recipes.Trial, c Config) (recipes.Data, Config, recipes.Fit, error) {
-	fit, options := smallFit, recipes.ImageOptions{Train: 4000, Test: 4000}
+	fit, options := smallFit, recipes.ImageOptions{Train: 4000, Test: 2000}
 	if t.Scale == recipes.PaperScale {
 		arm := c
 		c, fit, options = Variants["resnet-v1"], paperFit, recipes.ImageOptions{}

@@ -37,7 +37,7 @@ type schedule struct {
 func scheduleFor(scale recipes.Scale) schedule {
 	s := schedule{
 		stages: smallStages, fit: recipes.Fit{Batch: 64, LogEvery: 25, Augment: datasets.Flip()},
-		options: recipes.ImageOptions{Size: 16, Train: 4000, Test: 4000, Seed: 1},
+		options: recipes.ImageOptions{Size: 16, Train: 4000, Test: 2000, Seed: 1},
 	}
 	if scale == recipes.PaperScale { // every tenth epoch of 300 is a time to grow: the cooldown
 		s = schedule{fit: paperFit, options: recipes.ImageOptions{Seed: 1}}
