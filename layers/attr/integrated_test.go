@@ -4,10 +4,12 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"fovea/internal/backend/backendtest"
+	"fovea/layers"
 	"fovea/layers/attr"
 	"fovea/layers/layertest"
 )
@@ -15,32 +17,23 @@ import (
 // What integrated gradients give each value sums to the difference of the scores.
 func TestIntegratedGradientsAreComplete(t *testing.T) {
 	backendtest.EachForTest(t, func(t *testing.T, b compute.Backend) {
-		store, x := layertest.NewStore(1), images(2)
-		baseline := layertest.Random[float32](9, 8, 8, 2)
-		logits := func(x *tensors.Tensor) []float64 {
-			y, err := model.CallOnce(b, store, flattened, x)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return layertest.Floats(y)
-		}
-		at := logits(x)
+		store, x := layertest.NewStore(1), layertest.Random[float32](2, 2, 3, 3, 2)
+		network := func(s *model.Scope, x *Node) *Node { return layers.Dense(s.In("output"), layers.ReLU(linear(s, x)), 3) }
+		baseline, zeros := layertest.Random[float32](9, 3, 3, 2), make([]float32, 18)
 		values := tensors.MustCopyFlatData[float32](baseline)
+		at := logits(t, b, store, network, x)
 		for name, test := range map[string]struct {
 			options attr.IntegratedOptions
-			from    []float64
+			from    []float32
 		}{
-			"from zero":     {attr.IntegratedOptions{Steps: 6000}, logits(tensors.FromFlatDataAndDimensions(make([]float32, 128), 1, 8, 8, 2))},
-			"from an image": {attr.IntegratedOptions{Steps: 6000, Baseline: baseline}, logits(tensors.FromFlatDataAndDimensions(values, 1, 8, 8, 2))},
-			"trapezoid":     {attr.IntegratedOptions{Steps: 6000, Trapezoid: true}, logits(tensors.FromFlatDataAndDimensions(make([]float32, 128), 1, 8, 8, 2))},
+			"from zero":     {attr.IntegratedOptions{Steps: 6000}, zeros},
+			"from an image": {attr.IntegratedOptions{Steps: 6000, Baseline: baseline}, values},
+			"trapezoid":     {attr.IntegratedOptions{Steps: 6000, Trapezoid: true, Baseline: baseline}, values},
 		} {
-			maps := explain(t, b, store, flattened, attr.IntegratedGradients(test.options), x, 0, 2)
+			from := logits(t, b, store, network, tensors.FromFlatDataAndDimensions(test.from, 1, 3, 3, 2))[0]
+			maps := explain(t, b, store, network, attr.IntegratedGradients(test.options), x, 0, 2)
 			for i, class := range []int{0, 2} {
-				sum := 0.0
-				for _, v := range maps[i*128 : (i+1)*128] {
-					sum += v
-				}
-				near(t, name, []float64{sum}, []float64{at[i*3+class] - test.from[class]}, 1e-3)
+				near(t, name, []float64{sum(maps[i*18 : (i+1)*18])}, []float64{at[i][class] - from[class]}, 1e-3)
 			}
 		}
 	})

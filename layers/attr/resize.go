@@ -49,8 +49,12 @@ func bilinear(maps *Node, height, width int) *Node {
 	return maps
 }
 
-// resizing is the matrix [to from] of a bilinear resize along one axis.
 func resizing(like *Node, from, to int) *Node {
+	return constant(like, resizeMatrix(from, to), to, from)
+}
+
+// resizeMatrix is a bilinear resize along one axis, [to from].
+func resizeMatrix(from, to int) []float64 {
 	matrix := make([]float64, to*from)
 	for i := range to {
 		position := (float64(i)+0.5)*float64(from)/float64(to) - 0.5
@@ -61,5 +65,5 @@ func resizing(like *Node, from, to int) *Node {
 		matrix[i*from+low] += 1 - share
 		matrix[i*from+high] += share
 	}
-	return constant(like, matrix, to, from)
+	return matrix
 }

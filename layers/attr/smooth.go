@@ -30,7 +30,8 @@ func (o SmoothOptions) withDefaults() SmoothOptions {
 }
 
 // noisy yields noisy versions of x [B H W C] in passes of k, as one batch [k·B H W C]. All images of a batch get the same
-// noise, so that the map of an image does not depend on its neighbours; each call with the same seed gives the same.
+// noise, so that the map of an image does not depend on its neighbours; each call with the same seed gives the same on the
+// same backend.
 func (o SmoothOptions) noisy(x *Node) func(yield func(k int, versions *Node) bool) {
 	return func(yield func(int, *Node) bool) {
 		g, dims := x.Graph(), x.Shape().Dimensions
