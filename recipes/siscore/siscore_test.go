@@ -94,7 +94,9 @@ func TestNothingDependsOnTheBatch(t *testing.T) {
 	for i := range weights {
 		weights[i] = 5*weights[i] + 0.5
 	}
-	v.MustSetValue(tensors.FromFlatDataAndDimensions(weights, v.Shape().Dimensions...))
+	if err := v.SetValue(tensors.FromFlatDataAndDimensions(weights, v.Shape().Dimensions...)); err != nil {
+		t.Fatal(err)
+	}
 	for i, v := range run(false, x) {
 		if math.Abs(v-four[i]) > 1e-3 {
 			t.Fatalf("weights scaled and moved change logit %d from %g to %g", i, four[i], v)
