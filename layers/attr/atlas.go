@@ -19,7 +19,7 @@ type AtlasCell struct {
 // where y is greatest.
 //
 // One Visualize with Each of the cells' Directions makes the atlas's pictures; features there are single places of a tap.
-func Atlas(points [][2]float64, features *tensors.Tensor, side, least int) ([]AtlasCell, error) {
+func Atlas(points [][]float64, features *tensors.Tensor, side, least int) ([]AtlasCell, error) {
 	shape := features.Shape()
 	if shape.Rank() != 2 || shape.Dimensions[0] != len(points) || len(points) == 0 {
 		return nil, fmt.Errorf("atlas: features of shape %s for %d points, want [N D]", shape, len(points))
@@ -27,8 +27,14 @@ func Atlas(points [][2]float64, features *tensors.Tensor, side, least int) ([]At
 	if side < 1 || least < 1 {
 		return nil, fmt.Errorf("atlas: a grid of side %d with at least %d members a cell", side, least)
 	}
-	low, high := points[0], points[0]
-	for _, p := range points {
+	var low, high [2]float64
+	for i, p := range points {
+		if len(p) != 2 {
+			return nil, fmt.Errorf("atlas: point %d has %d coordinates, want 2", i, len(p))
+		}
+		if i == 0 {
+			low, high = [2]float64(p), [2]float64(p)
+		}
 		for axis, v := range p {
 			low[axis], high[axis] = math.Min(low[axis], v), math.Max(high[axis], v)
 		}

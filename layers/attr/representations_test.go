@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -218,7 +219,7 @@ func TestTSNE(t *testing.T) {
 		t.Errorf("%d of 90 points have a nearest neighbour of another group; divergence %g", strangers, divergence)
 	}
 	again, _, err := attr.TSNE(context.Background(), features, attr.TSNEOptions{Perplexity: 10, Steps: 300, Seed: 1})
-	if err != nil || again[17] != points[17] {
+	if err != nil || !slices.Equal(again[17], points[17]) {
 		t.Errorf("the same seed gave %v and %v, %v", points[17], again[17], err)
 	}
 	if _, _, err := attr.TSNE(context.Background(), features, attr.TSNEOptions{Perplexity: 40}); err == nil || !strings.Contains(err.Error(), "a third") {
@@ -232,7 +233,7 @@ func TestTSNE(t *testing.T) {
 }
 
 func TestAtlas(t *testing.T) {
-	points := [][2]float64{{0, 0}, {0.1, 0.2}, {1, 1}, {0.9, 0.95}, {1, 0}}
+	points := [][]float64{{0, 0}, {0.1, 0.2}, {1, 1}, {0.9, 0.95}, {1, 0}}
 	features := tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 5, 2)
 	cells, err := attr.Atlas(points, features, 2, 2)
 	if err != nil {

@@ -27,7 +27,7 @@ type TSNEOptions struct {
 //
 // It is exact: each step looks at all pairs, about 4 ns for a pair on one core. For more than a few thousand points take
 // a sample, and for features of many numbers project them with PCA to 50 first.
-func TSNE(ctx context.Context, features *tensors.Tensor, o TSNEOptions) (points [][2]float64, divergence float64, err error) {
+func TSNE(ctx context.Context, features *tensors.Tensor, o TSNEOptions) (layout [][]float64, divergence float64, err error) {
 	x, _, err := rows(features)
 	if err != nil {
 		return nil, 0, fmt.Errorf("t-SNE: %w", err)
@@ -54,7 +54,7 @@ func TSNE(ctx context.Context, features *tensors.Tensor, o TSNEOptions) (points 
 	p := affinities(squaredDistances(x), o.Perplexity)
 
 	// The start has a standard deviation of 1e-4 along the first axis; a little noise parts points that are equal.
-	points = make([][2]float64, n)
+	points := make([][2]float64, n)
 	random := rand.New(rand.NewPCG(o.Seed, 0))
 	components, err := PCA(features, 2)
 	if err != nil {
@@ -111,7 +111,10 @@ func TSNE(ctx context.Context, features *tensors.Tensor, o TSNEOptions) (points 
 			o.Progress(step+1, o.Steps, fmt.Sprintf("divergence %.3g", divergence))
 		}
 	}
-	return points, divergence, nil
+	for _, p := range points {
+		layout = append(layout, p[:])
+	}
+	return layout, divergence, nil
 }
 
 // affinities makes, of squared distances [N N], the probabilities p_ij that i and j are neighbours (eq. 1 and section 3.1):
