@@ -22,7 +22,7 @@ func ExampleVisualize() {
 	}
 	objective := attr.Channel("yellow", 0).Plus(attr.TotalVariation(1).Times(-0.1))
 	found, err := attr.Visualize(context.Background(), layertest.Go(), model.NewStore(), network, objective, attr.VisualizeOptions{
-		Height: 8, Width: 8, Channels: 3, Steps: 100,
+		Height: 8, Width: 8, Channels: 3, Steps: 100, Rate: 0.2,
 		Low: []float64{0, 0, 0}, High: []float64{1, 1, 1}, // black and white
 		Color:      [][]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, // not a photograph: channels of their own
 		Transforms: attr.Robust(8),
