@@ -2,6 +2,7 @@ package synth
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 
@@ -16,6 +17,8 @@ type ScenesOptions struct {
 	Classes     int     // the first 2 to 4 of PatternNames; 0: 4
 	Instances   int     // an image has 1 to this many of its class, 6 at most; 0: 4
 	Distractors int     // and none to this many objects of no class, 6 at most; 0: 2, negative: none
+	Small       float64 // the least radius of an object, as a part of the image's side; 0: 0.08
+	Large       float64 // the largest, up to 0.3; 0: 0.21
 	Clutter     float64 // how busy the background is, up to 1; 0: 0.5, negative: a plain background
 	Seed        uint64
 }
@@ -64,9 +67,9 @@ var sceneInfo = datasets.Info{
 	Synthetic: true,
 }
 
-// Scenes draws images with one or more objects of one class, the label, at several sizes (radii of 8 to 21 % of the image's side),
+// Scenes draws images with one or more objects of one class, the label, at several sizes,
 // and distractors, which are of no class. An object has some shape, as good as any for each class, and what tells the class is the
-// direction of the stripes all over it, to a few degrees; distractors are plain or chequered. No two objects touch. The background is that of
+// direction of the stripes all over it, to a few degrees: two to three, since stripes grow with their object, as what is near looks larger. Distractors are plain or chequered. No two objects touch. The background is that of
 // Shapes, each object has two colours of its own, and the numbers of objects and distractors are drawn evenly: none of these tells the
 // class.
 //
@@ -125,6 +128,11 @@ func (o ScenesOptions) withDefaults() (ScenesOptions, error) {
 		}
 	}
 	o.Distractors = max(o.Distractors, 0)
+	for value, otherwise := range map[*float64]float64{&o.Small: 0.08, &o.Large: 0.21} {
+		if *value == 0 {
+			*value = otherwise
+		}
+	}
 	if o.Clutter == 0 {
 		o.Clutter = 0.5
 	}
@@ -137,6 +145,8 @@ func (o ScenesOptions) withDefaults() (ScenesOptions, error) {
 		return o, fmt.Errorf("scenes: %d classes; there must be 2 to %d", o.Classes, len(PatternNames))
 	case o.Instances < 1 || o.Instances > 6 || o.Distractors > 6:
 		return o, fmt.Errorf("scenes: up to %d instances and %d distractors; there must be 1 to 6 and at most 6", o.Instances, o.Distractors)
+	case !(o.Small >= 0.07 && o.Small <= o.Large && o.Large <= 0.3):
+		return o, fmt.Errorf("scenes: radii of %v to %v of the side; they must be 0.07 to 0.3", o.Small, o.Large)
 	case !(o.Clutter <= 1):
 		return o, fmt.Errorf("scenes: a clutter of %v; it must be at most 1", o.Clutter)
 	}
@@ -156,29 +166,27 @@ func (p *painter) scene(o ScenesOptions, class int, pixels, parts []uint8) []Ins
 	count, others := p.between(1, o.Instances), p.between(0, o.Distractors)
 	clear(parts)
 	instances := make([]Instance, 0, count)
-	for k, shape := range p.layout(count + others) {
+	shapes, radii := p.layout(count+others, int(math.Round(256*o.Small)), int(math.Round(256*o.Large)))
+	for k, shape := range shapes {
 		p.placed = shape
 		p.raster.fill(shape)
+		period := p.units(radii[k]) * 9 / 10
 		p.blend(p.visible(p.light()), p.between(0, 40))
 		switch {
 		case k < count:
-			p.stripes(across[class])
+			p.stripes(across[class], period)
 			instances = append(instances, p.instance(parts, uint8(k+1)))
 		case p.between(0, 1) == 0: // chequered: stripes of two directions, neither of them a class's
-			p.stripes(turn / 16)
-			p.stripes(turn/16 + turn/4)
+			p.stripes(turn/16, period)
+			p.stripes(turn/16+turn/4, period)
 		}
 	}
 	p.write(pixels)
 	return instances
 }
 
-// Radii of the shapes in a scene, in 256ths of the image's side: as drawn, and the least where there is no room.
-const (
-	smallRadius = 20
-	largeRadius = 54
-	leastRadius = 16
-)
+// leastRadius is how small a shape becomes where there is no room, in 256ths of the image's side.
+const leastRadius = 16
 
 // solid are the shapes of ShapeNames without a hole or a thin part, where no stripe would be seen.
 var solid = []int{0, 1, 2, 3, 4, 6, 9}
@@ -186,10 +194,10 @@ var solid = []int{0, 1, 2, 3, 4, 6, 9}
 // across are the directions, in 1024ths of a turn, in which the stripes of PatternNames follow one another.
 var across = []int{turn / 4, 0, turn / 8, -turn / 8}
 
-// stripes darkens what the last fill covers, in waves of a tenth of the image's side that run in the given direction, or nearly.
-func (p *painter) stripes(angle int) {
+// stripes darkens what the last fill covers, in waves of a period in units that run in the given direction, or nearly.
+func (p *painter) stripes(angle, period int) {
 	angle += p.between(-turn/60, turn/60)
-	offset, period := p.between(0, turn-1), p.units(25)
+	offset := p.between(0, turn-1)
 	p.covered(func(i, cover int) {
 		x, y := i%p.size*pixel, i/p.size*pixel
 		wave := sine((x*cosine(angle)+y*sine(angle))/one*turn/period+offset) + one // 0 … 2·one
@@ -200,21 +208,21 @@ func (p *painter) stripes(angle int) {
 	})
 }
 
-// layout places shapes of random sizes where their boxes are a pixel apart at least. Where there is no room a shape becomes smaller; where
-// that is not enough either, all are placed anew.
-func (p *painter) layout(count int) [][][]point {
+// layout places shapes of random radii, in 256ths of the image's side, where their boxes are a pixel apart at least. Where there is no
+// room a shape becomes smaller; where that is not enough either, all are placed anew.
+func (p *painter) layout(count, small, large int) (shapes [][][]point, radii []int) {
 	for {
-		var shapes [][][]point
+		shapes, radii = nil, nil
 		var taken [][4]int
 		for range count {
 			shape := outlines[solid[p.between(0, len(solid)-1)]]
-			radius := p.between(smallRadius, largeRadius)
+			radius := p.between(small, large)
 			stretch, angle := p.between(230, 286), p.between(-p.turn, p.turn)
 			for try := 1; radius > leastRadius; try++ {
 				p.place(shape, p.units(radius), stretch, angle)
 				p.centre()
 				if box := bounds(p.placed); free(box, taken) {
-					taken, shapes = append(taken, box), append(shapes, p.placed)
+					taken, shapes, radii = append(taken, box), append(shapes, p.placed), append(radii, radius)
 					p.placed = nil
 					break
 				}
@@ -224,7 +232,7 @@ func (p *painter) layout(count int) [][][]point {
 			}
 		}
 		if len(shapes) == count {
-			return shapes
+			return shapes, radii
 		}
 	}
 }

@@ -26,7 +26,7 @@ func TestScenesAreTheSameEverywhere(t *testing.T) {
 	h := sha256.New()
 	h.Write(s.Pixels)
 	h.Write(s.Parts)
-	const want = "0e81f32af72f45d3"
+	const want = "6c56b503de09ebd2"
 	if got := hex.EncodeToString(h.Sum(nil))[:16]; got != want {
 		t.Errorf("the scenes of seed 7 have hash %s, want %s", got, want)
 	}
@@ -98,6 +98,7 @@ func TestScenesErrors(t *testing.T) {
 		"instances": {Instances: 7},
 		"number -1": {First: -1},
 		"clutter":   {Clutter: 2},
+		"radii":     {Small: 0.25},
 	} {
 		if _, err := Scenes(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: error %v, want one with %q", o, err, want)
