@@ -120,42 +120,6 @@ func convolution(x, kernel *graph.Node, o ConvOptions) *graph.Node {
 	return graph.Slice(y, append(axes, graph.AxisRange())...)
 }
 
-// depthwise convolves each channel with its own windows: x [B H W C], kernel [h w 1 C·m] → [B H' W' C·m], where output
-// channel c·m+j comes from input channel c.
-//
-// One shifted copy of x is weighted and added for each tap of the window, which compilers fuse into a single pass.
-func depthwise(x, kernel *graph.Node, strides, dilations []int, pads [][2]int) *graph.Node {
-	n := len(strides)
-	channels, filters := x.Shape().Dimensions[n+1], kernel.Shape().Dimensions[n+1]
-	multiplier := filters / channels
-	sizes := kernel.Shape().Dimensions[:n]
-	kernel = graph.Reshape(kernel, -1, channels, multiplier) // [taps C m]
-	x = padSpace(x, graph.ScalarZero(x.Graph(), x.DType()), pads)
-	tap := 0
-	var sum *graph.Node
-	for shifted := range windows(x, sizes, strides, dilations) { // [B H' W' C]
-		weight := graph.Slice(kernel, graph.AxisElem(tap), graph.AxisRange(), graph.AxisRange())
-		if multiplier > 1 {
-			shifted = graph.InsertAxes(shifted, -1)              // [B H' W' C 1]
-			weight = graph.Reshape(weight, channels, multiplier) // [C m]
-		} else {
-			weight = graph.Reshape(weight, channels) // [C]
-		}
-		term := graph.Mul(shifted, graph.ExpandLeftToRank(weight, shifted.Rank()))
-		if sum == nil {
-			sum = term
-		} else {
-			sum = graph.Add(sum, term)
-		}
-		tap++
-	}
-	if multiplier > 1 {
-		dims := sum.Shape().Dimensions
-		sum = graph.Reshape(sum, append(slices.Clone(dims[:n+1]), filters)...) // [B H' W' C·m]
-	}
-	return noted(sum, note{kind: "Depthwise " + windowName(sizes), macs: int64(sum.Shape().Size()) * int64(tap)})
-}
-
 // spatialAxes is the number of axes between the batch and the channels.
 func spatialAxes(layer string, x *graph.Node) int {
 	if x.Rank() < 3 || x.Rank() > 5 {
