@@ -10,9 +10,11 @@ import (
 	"fovea/recipes"
 )
 
+// Epochs are those of each step; a single network has boostings times as many. The paper's steps run until the error stalls.
 const (
-	boostings = 5 // T of the claims
-	epochs    = 2 // of each step; a single network has boostings times as many
+	boostings   = 5 // T of the claims
+	epochs      = 2
+	tableEpochs = 20
 )
 
 func small(steps int) Config {
@@ -57,6 +59,7 @@ var tableClaim = recipes.Claim[Config]{
 			return nil, err
 		}
 		fit := smallFit
+		fit.Epochs = tableEpochs
 		if t.Scale == recipes.PaperScale {
 			fit = paperFit
 		}
@@ -67,6 +70,8 @@ var tableClaim = recipes.Claim[Config]{
 		{Name: "accuracy", Statement: "what boosting gains in test accuracy", Unit: "points", Threshold: -0.5, Value: gain("GB-DNN", "DNN")},
 	},
 	Figures: figures("table", "DNN", "GB-DNN"),
+	Remark: "The first run, of 2 epochs a step, did not hold: with steps that short five of them, each shrunk by 0.1, had hardly begun (cross-entropy 1.31, accuracy 26 points below). " +
+		"20 epochs were then chosen with one seed on validation images; the thresholds stayed.",
 }
 
 // smallFit is one step of the claims: the paper's optimiser and a smaller batch, since the sets are small.

@@ -24,50 +24,23 @@ var smallFit = recipes.Fit{Epochs: 60, Batch: 16, LearningRate: 0.01, LogEvery: 
 // Each evalEpochs epochs the test error is noted. Nothing is chosen with it.
 const evalEpochs = 10
 
-var digitsClaim = recipes.Claim[Config]{
-	Name:      "digits",
-	Statement: "Four convolutions have at most 0.8 of the test error of two, and distortions take at least 30 % from it.",
-	Arms: []recipes.Arm[Config]{
-		{Name: "2 layers", Config: small(false)}, {Name: "4 layers", Config: small(true)}, {Name: "4 layers, undistorted", Config: small(true)},
-	},
-	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
-		fit := smallFit
-		data, err := t.Generated("font digits", 1, digitData)
-		if err != nil {
-			return nil, err
-		}
-		if t.Scale == recipes.PaperScale {
-			c, fit = Variants["mnist"], paperFit
-			if t.Arm == "2 layers" {
-				c.Layers = c.Layers[:2]
-			}
-		}
-		fit.Augment = Distort
-		if t.Arm == "4 layers, undistorted" {
-			fit.Augment = nil
-		}
-		fit.EvalEvery = evalEpochs * (data.Train.N / fit.Batch)
-		trainer, err := t.Trainer(Model(c), fit)
-		if err != nil {
-			return nil, err
-		}
-		if err := trainer.Run(ctx, data.Train, data.Test); err != nil {
-			return nil, err
-		}
-		values := recipes.Values{}
-		for i, p := range trainer.History().Split("eval") {
-			values["error"] = 100 * (1 - p.Accuracy) // the last one stays
-			values[fmt.Sprintf("error %d", (i+1)*evalEpochs)] = values["error"]
-		}
-		if t.Pictures() && t.Arm == "4 layers" {
-			if err := missed(ctx, t, trainer, data.Test); err != nil {
-				return nil, err
-			}
-		}
-		return values, nil
-	},
+var depthClaim = recipes.Claim[Config]{
+	Name:      "depth",
+	Statement: "Four convolutions have at most 0.8 of the test error of two.",
+	Arms:      []recipes.Arm[Config]{{Name: "2 layers", Config: small(false)}, {Name: "4 layers", Config: small(true)}},
+	Measure:   measure,
 	Tests: []recipes.Test{
 		{Name: "depth", Statement: "test error of 4 convolutions over that of 2", Unit: "×", Threshold: 0.8, AtMost: true, Value: ratio("4 layers", "2 layers")},
+	},
+	Figures: curves,
+}
+
+var distortionsClaim = recipes.Claim[Config]{
+	Name:      "distortions",
+	Statement: "Distortions take at least 30 % from the test error.",
+	Arms:      []recipes.Arm[Config]{{Name: "4 layers", Config: small(true)}, {Name: "4 layers, undistorted", Config: small(true)}},
+	Measure:   measure,
+	Tests: []recipes.Test{
 		{Name: "distortions", Statement: "test error with distortions over that without", Unit: "×", Threshold: 0.7, AtMost: true, Value: ratio("4 layers", "4 layers, undistorted")},
 		{
 			Name: "rapid", Statement: "test error after 20 epochs over that after 10", Unit: "×", Reported: true,
@@ -76,33 +49,74 @@ var digitsClaim = recipes.Claim[Config]{
 			},
 		},
 	},
-	Figures: func(r recipes.ClaimResult) (map[string]recipes.Figure, error) {
-		f, err := fig.Maybe(func() *fig.Figure {
-			var series []fig.Series
-			for _, arm := range r.Arms {
-				var x []float64
-				runs := make([][]float64, len(r.Seeds))
-				for epoch := evalEpochs; ; epoch += evalEpochs {
-					errors, ok := arm.Values[fmt.Sprintf("error %d", epoch)]
-					if !ok {
-						break
-					}
-					x = append(x, float64(epoch))
-					for i, v := range errors.Seeds {
-						runs[i] = append(runs[i], v)
-					}
+	Figures: curves,
+}
+
+// measure trains and notes the error of every few epochs.
+func measure(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
+	fit := smallFit
+	data, err := t.Generated("font digits", 1, digitData)
+	if err != nil {
+		return nil, err
+	}
+	if t.Scale == recipes.PaperScale {
+		c, fit = Variants["mnist"], paperFit
+		if t.Arm == "2 layers" {
+			c.Layers = c.Layers[:2]
+		}
+	}
+	fit.Augment = Distort
+	if t.Arm == "4 layers, undistorted" {
+		fit.Augment = nil
+	}
+	fit.EvalEvery = evalEpochs * (data.Train.N / fit.Batch)
+	trainer, err := t.Trainer(Model(c), fit)
+	if err != nil {
+		return nil, err
+	}
+	if err := trainer.Run(ctx, data.Train, data.Test); err != nil {
+		return nil, err
+	}
+	values := recipes.Values{}
+	for i, p := range trainer.History().Split("eval") {
+		values["error"] = 100 * (1 - p.Accuracy) // the last one stays
+		values[fmt.Sprintf("error %d", (i+1)*evalEpochs)] = values["error"]
+	}
+	if t.Pictures() && t.Arm == "4 layers" {
+		if err := missed(ctx, t, trainer, data.Test); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+// curves draws the test errors by epoch.
+func curves(r recipes.ClaimResult) (map[string]recipes.Figure, error) {
+	f, err := fig.Maybe(func() *fig.Figure {
+		var series []fig.Series
+		for _, arm := range r.Arms {
+			var x []float64
+			runs := make([][]float64, len(r.Seeds))
+			for epoch := evalEpochs; ; epoch += evalEpochs {
+				errors, ok := arm.Values[fmt.Sprintf("error %d", epoch)]
+				if !ok {
+					break
 				}
-				s := fig.SeedSeries(arm.Name, x, runs)
-				s.Points = true
-				series = append(series, s)
+				x = append(x, float64(epoch))
+				for i, v := range errors.Seeds {
+					runs[i] = append(runs[i], v)
+				}
 			}
-			return fig.Curves(fig.CurveOptions{
-				Title: "Test error by epoch", XLabel: "epoch", YLabel: "test error (%)",
-				Caption: fmt.Sprintf("digits of fonts (synthetic); mean of %d seeds", len(r.Seeds)),
-			}, series...)
-		})
-		return map[string]recipes.Figure{"error": f}, err
-	},
+			s := fig.SeedSeries(arm.Name, x, runs)
+			s.Points = true
+			series = append(series, s)
+		}
+		return fig.Curves(fig.CurveOptions{
+			Title: "Test error by epoch", XLabel: "epoch", YLabel: "test error (%)",
+			Caption: fmt.Sprintf("digits of fonts (synthetic); mean of %d seeds", len(r.Seeds)),
+		}, series...)
+	})
+	return map[string]recipes.Figure{r.Name: f}, err
 }
 
 func ratio(arm, over string) func(map[string]recipes.Values) float64 {

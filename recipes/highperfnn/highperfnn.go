@@ -70,7 +70,7 @@ var Recipe = recipes.Register(recipes.Recipe[Config]{
 	Input:  func(c Config) []int { return []int{c.Size, c.Size, c.Channels} },
 	Taps:   Taps,
 	Fit:    paperFit,
-	Claims: []recipes.Claim[Config]{digitsClaim},
+	Claims: []recipes.Claim[Config]{depthClaim, distortionsClaim},
 })
 
 // paperFit is online training: one image a step, the rate 0.001·0.993ⁿ in epoch n but not under 3e-5, images distorted anew each time.

@@ -2,8 +2,8 @@
 //
 // Paper:   Azadbakht et al. 2022, Drastically Reducing the Number of Trainable Parameters in Deep CNNs by Inter-layer Kernel-sharing, https://arxiv.org/abs/2210.14151
 // Claim:   sharing kernels between the layers of a stage cuts the parameters many times at little cost in accuracy, and regularises.
-// Here:    a ConvMixer of 12 layers on 16×16 images, with its own kernels, with shared ones, and narrow with as few parameters; equal
-// steps on 4000 and on 1000 images, 3 seeds.
+// Here:    a ConvMixer of 13 layers on 16×16 images, with its own kernels, with shared ones, and narrow with as few parameters; equal
+// steps on 4000 and on 500 images, 3 seeds.
 // Differs: mirroring is the only augmentation of the small claim, where the paper has RandAugment, mixup, cutmix and erasing; SGD in place of
 // AdamW there.
 package kernelsharing

@@ -19,8 +19,8 @@ func small(sizes ...int) Config {
 	}
 }
 
-// smallFit is the first that was tried; one seed on validation images showed that it learns.
-var smallFit = recipes.Fit{Epochs: 12, Batch: 32, LearningRate: 0.02, LogEvery: 25}
+// smallFit's rate was chosen with one seed on validation images, after one of twice the size (see the claim's remark).
+var smallFit = recipes.Fit{Epochs: 12, Batch: 32, LearningRate: 0.01, LogEvery: 25}
 
 // testSizes are the heights and widths of the test images; the first is that of the single-size training.
 var testSizes = []int{24, 16, 18, 32, 36, 40}
@@ -100,6 +100,8 @@ var sizesClaim = recipes.Claim[Config]{
 		})
 		return map[string]recipes.Figure{"sizes": f}, err
 	},
+	Remark: "A first run at a rate of 0.02 was inconclusive: the training at three sizes with the second seed broke down (37 % against 86 and 81 %). The rate was halved and tried with one " +
+		"seed on validation images; the threshold stayed.",
 }
 
 func gain(value string) func(map[string]recipes.Values) float64 {
