@@ -18,7 +18,7 @@ help:
 	@echo 'make bench     training and inference beside plain GoMLX, JAX and PyTorch (installed privately), the kernel beside GoNB'
 	@echo 'make soak      run a thousand cells and tell how time and memory grow'
 	@echo 'make claims    reproduce every recipe'"'"'s small claim (long)'
-	@echo 'make parity    compare networks with torchvision and timm (installs PyTorch privately, 5 GB)'
+	@echo 'make parity    compare networks with torchvision and timm, maps with captum (installs PyTorch privately, 5 GB)'
 	@echo 'make generate  write generated tables and imports again'
 	@echo 'make clean     remove build/'
 
@@ -71,6 +71,7 @@ parity: setup
 	@test -x $(PARITY)/venv/bin/python || python3 -m venv $(PARITY)/venv
 	@test -e $(PARITY)/installed || { $(PARITY)/venv/bin/pip install -q -r internal/parity/requirements.txt && touch $(PARITY)/installed; }
 	$(PARITY)/venv/bin/python internal/parity/reference.py $(PARITY)/reference
+	$(PARITY)/venv/bin/python internal/parity/attribution.py $(PARITY)/reference
 	FOVEA_PARITY=$(PARITY)/reference go test -count=1 -v ./internal/parity
 
 generate:
