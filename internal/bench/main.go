@@ -23,19 +23,23 @@ import (
 
 // A report is what the JSON file holds.
 type report struct {
-	Date    time.Time       `json:"date"`
-	Go      string          `json:"go"`
-	CPUs    int             `json:"cpus"`
-	Quick   bool            `json:"quick,omitempty"`
-	Network *networkReport  `json:"network,omitempty"`
-	Kernel  *kernels.Report `json:"kernel,omitempty"`
+	Date        time.Time       `json:"date"`
+	Go          string          `json:"go"`
+	CPUs        int             `json:"cpus"`
+	Quick       bool            `json:"quick,omitempty"`
+	Network     *networkReport  `json:"network,omitempty"`
+	Attribution *networkReport  `json:"attribution,omitempty"`
+	Kernel      *kernels.Report `json:"kernel,omitempty"`
 }
 
 // Parts of the benchmark.
 const (
-	networkPart = "network"
-	kernelPart  = "kernel"
+	networkPart     = "network"
+	attributionPart = "attribution"
+	kernelPart      = "kernel"
 )
+
+var allParts = []string{networkPart, attributionPart, kernelPart}
 
 type options struct {
 	out      string
@@ -52,7 +56,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.out, "o", "", "write the measurements as JSON to this `file`")
 	flag.BoolVar(&o.quick, "quick", false, "few rounds: a look, not a measurement")
-	parts := flag.String("parts", networkPart+","+kernelPart, "what to measure: network, kernel or both")
+	parts := flag.String("parts", strings.Join(allParts, ","), "what to measure")
 	arms := flag.String("arms", strings.Join([]string{plainArm, layersArm, recipesArm, jaxArm, torchArm}, ","), "what is compared; ratios are to each")
 	networks := flag.String("networks", "", "only these networks, by name")
 	batches := flag.String("batches", "1,64,256", "batch sizes of inference; empty: none")
@@ -83,8 +87,8 @@ func main() {
 // check looks at what was asked for before anything is measured.
 func (o *options) check(cases string, batches []string) (err error) {
 	for _, part := range o.parts {
-		if part != networkPart && part != kernelPart {
-			return fmt.Errorf("-parts %s: there are %s and %s", part, networkPart, kernelPart)
+		if !slices.Contains(allParts, part) {
+			return fmt.Errorf("-parts %s: there are %s", part, strings.Join(allParts, ", "))
 		}
 	}
 	for _, text := range batches {
@@ -130,6 +134,14 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 		for _, why := range r.Network.Missing {
+			fmt.Fprintln(os.Stderr, "bench:", why)
+		}
+	}
+	if slices.Contains(o.parts, attributionPart) {
+		if r.Attribution, err = measureAttribution(ctx, o.rounds); err != nil {
+			return err
+		}
+		for _, why := range r.Attribution.Missing {
 			fmt.Fprintln(os.Stderr, "bench:", why)
 		}
 	}

@@ -103,12 +103,16 @@ func launchAll(ctx context.Context, names []string) (all []*process, missing []s
 	}
 	for _, name := range names {
 		command := []string{self, "-work", name}
-		if name == torchArm || name == jaxArm {
+		if name == torchArm || name == jaxArm || name == captumArm {
 			if python == "" {
 				missing = append(missing, fmt.Sprintf("%s is not measured: %s names no Python environment (make bench makes one)", name, peersVariable))
 				continue
 			}
-			command = []string{python, "-c", peerProgram, map[string]string{torchArm: "torch", jaxArm: "jax"}[name]}
+			command = map[string][]string{
+				torchArm:  {python, "-c", peerProgram, "torch"},
+				jaxArm:    {python, "-c", peerProgram, "jax"},
+				captumArm: {python, "-c", captumProgram},
+			}[name]
 		}
 		p, err := launch(ctx, name, command...)
 		if err != nil {

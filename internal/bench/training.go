@@ -28,6 +28,7 @@ type caseReport struct {
 	Network    string      `json:"network"`
 	Batch      int         `json:"batch"`
 	Train      bool        `json:"train"`
+	Method     string      `json:"method,omitempty"` // of attribution
 	Parameters int         `json:"parameters"`
 	Arms       []armResult `json:"arms"`
 }
@@ -47,20 +48,21 @@ type armResult struct {
 	times []float64
 }
 
-// A workload is what is measured: every network as a training step, and some as inference.
+// A workload is what is measured: every network as a training step, and some as inference; or an attribution method.
 type workload struct {
 	network network
 	batch   int
 	train   bool
+	method  string
 }
 
 func workloads(names []string, batches []int) (all []workload) {
 	for _, n := range named(names) {
-		all = append(all, workload{n, 64, true})
+		all = append(all, workload{network: n, batch: 64, train: true})
 	}
 	for _, n := range named(names) {
 		for _, batch := range batches {
-			all = append(all, workload{n, batch, false})
+			all = append(all, workload{network: n, batch: batch})
 		}
 	}
 	return all
@@ -90,10 +92,10 @@ func measureNetworks(ctx context.Context, arms []string, loads []workload, round
 
 // measureCase builds one workload everywhere, and then takes turns. A turn is as many steps as take about budget seconds.
 func measureCase(ctx context.Context, processes []*process, load workload, rounds int, budget float64) (c caseReport, err error) {
-	c = caseReport{Network: load.network.Name, Batch: load.batch, Train: load.train}
+	c = caseReport{Network: load.network.Name, Batch: load.batch, Train: load.train, Method: load.method}
 	n := 1 << 20
 	for _, p := range processes {
-		built, err := p.ask(request{Op: "build", Network: &load.network, Batch: load.batch, Train: load.train})
+		built, err := p.ask(request{Op: "build", Network: &load.network, Batch: load.batch, Train: load.train, Method: load.method})
 		if err != nil {
 			return c, err
 		}
@@ -147,6 +149,8 @@ func (c caseReport) print(out io.Writer) {
 	what := "inference"
 	if c.Train {
 		what = "training step, Adam"
+	} else if c.Method != "" {
+		what = c.Method
 	}
 	fmt.Fprintf(out, "\n%s, %d parameters, batch %d, %s, %d CPUs\n", c.Network, c.Parameters, c.Batch, what, runtime.NumCPU())
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)

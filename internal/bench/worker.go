@@ -32,7 +32,8 @@ type request struct {
 	Network *network `json:"network,omitempty"`
 	Batch   int      `json:"batch,omitempty"`
 	Train   bool     `json:"train,omitempty"`
-	N       int      `json:"n,omitempty"` // training steps, or batches of inference
+	Method  string   `json:"method,omitempty"` // of attribution, instead of training or inference
+	N       int      `json:"n,omitempty"`      // training steps, or batches of inference
 }
 
 type answer struct {
@@ -97,7 +98,7 @@ func respond(ctx context.Context, b compute.Backend, arm string, r request, curr
 		*current = &runner{close: func() {}}
 		runtime.GC()
 		_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // the peak of memory counts from here, where the system can
-		made, err := newRunner(ctx, b, arm, *r.Network, r.Batch, r.Train)
+		made, err := newRunner(ctx, b, arm, r)
 		if err != nil {
 			return a, err
 		}
@@ -119,8 +120,12 @@ func respond(ctx context.Context, b compute.Backend, arm string, r request, curr
 	return a, fmt.Errorf("no request %q", r.Op)
 }
 
-func newRunner(ctx context.Context, b compute.Backend, arm string, n network, batch int, training bool) (*runner, error) {
-	images, labels := examples(batch, n.Size)
+func newRunner(ctx context.Context, b compute.Backend, arm string, r request) (*runner, error) {
+	if r.Method != "" {
+		return explaining(b, r.Method, r.Batch)
+	}
+	n := *r.Network
+	images, labels := examples(r.Batch, n.Size)
 	net := recipe(n)
 	switch arm {
 	case plainArm:
@@ -133,7 +138,7 @@ func newRunner(ctx context.Context, b compute.Backend, arm string, n network, ba
 	}
 	adam := func(int) optimizer.Interface { return optimizer.Adam().LearningRate(1e-3).Done() }
 	switch {
-	case !training:
+	case !r.Train:
 		return inference(b, net, images)
 	case arm == recipesArm:
 		return recipeTraining(ctx, b, net, adam, images, labels)
