@@ -164,7 +164,7 @@ func TestMapOfATap(t *testing.T) {
 
 // The authors' code divides α by its sum: another map than the formula's, with weights that are means of positive gradients.
 func TestVariantOfTheCode(t *testing.T) {
-	b := backendtest.ForTest(t)
+	b := layertest.Go()
 	formula := explain(t, b, flat, attr.GradCAMPlusPlus("conv"))
 	code := explain(t, b, flat, attr.GradCAMPlusPlusWith("conv", attr.PlusPlusOptions{Normalize: true}))
 	if d := distance(formula, code, 3); d < 1e-3 {
@@ -174,7 +174,7 @@ func TestVariantOfTheCode(t *testing.T) {
 
 // The recipe finds the last feature map by itself.
 func TestLastMap(t *testing.T) {
-	b, x := backendtest.ForTest(t), layertest.Random[float32](2, 2, 32, 32, 3)
+	b, x := layertest.Go(), layertest.Random[float32](2, 2, 32, 32, 3)
 	host := gradcampp.Classifier(4)
 	call := func(c gradcampp.Config) []float64 {
 		y, err := model.CallOnce(b, layertest.NewStore(1), gradcampp.Map(c, host), x)
