@@ -91,7 +91,7 @@ func Tiny(c Config) Config {
 		c.Network.Stages, c.Network.Widths, c.Network.StemWidth, c.Network.Classes, c.Size = []int{1, 1, 1}, []int{8, 8, 8}, 0, 4, 16
 		return c
 	}
-	c.Hidden = []int{32, 16}
+	c.Filters, c.Hidden, c.Size = []int{4, 8}, []int{32, 16}, 16
 	return c
 }
 

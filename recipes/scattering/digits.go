@@ -94,7 +94,7 @@ func classify(ctx context.Context, t *recipes.Trial, c Config, data recipes.Data
 	defer exec.Finalize()
 	var features [3][][]float64
 	for i, images := range []*datasets.Images{data.Train, data.Valid, data.Test} {
-		if features[i], err = extract(ctx, exec, images); err != nil {
+		if features[i], err = ImageFeatures(ctx, exec, images); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -105,8 +105,8 @@ func classify(ctx context.Context, t *recipes.Trial, c Config, data recipes.Data
 	return l.Accuracy(features[1], data.Valid.Labels), l.Accuracy(features[2], data.Test.Labels), nil
 }
 
-// extract runs all images through a program [B H W C] → [B n].
-func extract(ctx context.Context, exec *graph.Exec, images *datasets.Images) (rows [][]float64, err error) {
+// ImageFeatures runs all images through a program [B H W C] → [B n], for FitLinear.
+func ImageFeatures(ctx context.Context, exec *graph.Exec, images *datasets.Images) (rows [][]float64, err error) {
 	const batch = 100
 	for i := 0; i < images.N; i += batch {
 		if err := ctx.Err(); err != nil {
