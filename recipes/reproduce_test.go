@@ -158,7 +158,7 @@ func TestReproduceKeepsItsBudget(t *testing.T) {
 		}
 		return nil
 	})
-	o := ReproduceOptions{Backend: testBackend(t), Work: t.TempDir(), Out: t.TempDir(), Budget: 50 * time.Millisecond}
+	o := ReproduceOptions{Backend: testBackend(t), Work: t.TempDir(), Out: t.TempDir(), Budget: 5 * time.Second}
 	_, err := e.Reproduce(context.Background(), o)
 	if !errors.Is(err, ErrUnfinished) || !strings.Contains(err.Error(), "3 of 6") || len(*ran) != 3 {
 		t.Errorf("after the budget: %v with %d trials", err, len(*ran))
@@ -192,5 +192,40 @@ func TestResultsDontNameFolders(t *testing.T) {
 		if got := withoutFolders(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
+	}
+}
+
+// Words and figures follow the claim without a measurement; thresholds can't.
+func TestRejudge(t *testing.T) {
+	e, ran := experiment(t, nil)
+	o := ReproduceOptions{Backend: testBackend(t), Work: t.TempDir(), Out: t.TempDir()}
+	before, err := e.Reproduce(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	*ran = nil
+	e.Claims[0].Statement = "in other words"
+	e.Claims[0].figures = func(r ClaimResult) (map[string]Figure, error) {
+		return map[string]Figure{"summary": picture("drawn again")}, nil
+	}
+	after, err := e.Rejudge(o.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := ReadResult(filepath.Join(o.Out, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, is := before.Claims[0], saved.Claims[0]
+	if len(*ran) > 0 || after.Verdict != before.Verdict || is.Statement != "in other words" || is.Tests[0].Mean != was.Tests[0].Mean ||
+		!saved.Date.Equal(before.Date) || is.Seconds != was.Seconds || !slices.Equal(slices.Sorted(slices.Values(is.Figures)), slices.Sorted(slices.Values(was.Figures))) {
+		t.Errorf("ran %v; before %+v, after %+v", *ran, was, is)
+	}
+	if drawn, err := os.ReadFile(filepath.Join(o.Out, "summary.png")); err != nil || string(drawn) != "drawn again" {
+		t.Errorf("figure %q, %v", drawn, err)
+	}
+	e.Claims[0].Tests[0].Threshold = 1
+	if _, err := e.Rejudge(o.Out); err == nil || !strings.Contains(err.Error(), "another experiment") {
+		t.Errorf("a threshold that was moved after the run gave %v", err)
 	}
 }

@@ -26,6 +26,7 @@ type reproduceOptions struct {
 	seeds            int
 	claims           []string
 	fresh, all       bool
+	rejudge          bool
 	budget           time.Duration
 }
 
@@ -53,6 +54,7 @@ there. --fresh runs all trials again. A claim that doesn't hold is a result, not
 	flags.StringSliceVar(&o.claims, "claim", nil, "only these claims")
 	flags.BoolVar(&o.fresh, "fresh", false, "run finished trials again")
 	flags.BoolVar(&o.all, "all", false, "all recipes that have claims")
+	flags.BoolVar(&o.rejudge, "rejudge", false, "measure nothing: write words, figures and report again from the recorded values")
 	flags.DurationVar(&o.budget, "budget", 0, "wall time for each claim (0: as the claim says)")
 	return cmd
 }
@@ -76,6 +78,9 @@ func reproduce(cmd *cobra.Command, names []string, o reproduceOptions) error {
 	}
 	if o.all {
 		entries = slices.DeleteFunc(recipes.All(), func(e *recipes.Entry) bool { return len(e.Claims) == 0 })
+	}
+	if o.rejudge {
+		return rejudge(cmd.OutOrStdout(), entries, o)
 	}
 	ctx, log := cmd.Context(), cmd.ErrOrStderr()
 	b, choice, err := backend.New(ctx, backend.Options{Progress: log})
@@ -108,6 +113,26 @@ func reproduce(cmd *cobra.Command, names []string, o reproduceOptions) error {
 		}
 		printResult(cmd.OutOrStdout(), r)
 		fmt.Fprintf(cmd.OutOrStdout(), "written to %s\n\n", out)
+	}
+	return errors.Join(failed...)
+}
+
+// rejudge goes through all entries, whatever becomes of each.
+func rejudge(w io.Writer, entries []*recipes.Entry, o reproduceOptions) error {
+	var failed []error
+	for _, e := range entries {
+		out := o.out
+		if out == "" {
+			out = resultFolder(e.Name, o)
+		}
+		r, err := e.Rejudge(out)
+		switch {
+		case errors.Is(err, os.ErrNotExist) && o.all: // never reproduced
+		case err != nil:
+			failed = append(failed, err)
+		default:
+			printResult(w, r)
+		}
 	}
 	return errors.Join(failed...)
 }

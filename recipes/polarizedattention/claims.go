@@ -117,7 +117,7 @@ func examples(im *datasets.Images, maps []float32, arm string) *fig.Figure {
 		pictures = append(pictures, fig.FromFloats(maps[i*cells*cells:][:cells*cells], cells, cells)...)
 	}
 	return fig.Grid(pictures, fig.GridOptions{
-		Title: "What is asked, and the heat maps: " + arm, Titles: titles, Columns: n, Scale: 5,
+		Title: "What is asked, and the heat maps: " + arm, Titles: titles, Columns: n, Scale: 5, Normalize: fig.PerImage,
 		Caption: "a plus asks for the red marker, a cross for the blue one (synthetic)",
 	})
 }
