@@ -143,7 +143,6 @@ func Architecture(stages []Stage, o ArchitectureOptions) *Figure {
 		}
 		text.WriteByte('\n')
 	}
-	fmt.Fprintf(&text, "%s parameters", thousands(total))
 	lanes := 0
 	for _, a := range arcs {
 		lanes = max(lanes, a.lane+1)

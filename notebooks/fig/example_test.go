@@ -72,3 +72,30 @@ func ExampleConfusionMatrix() {
 	// dog              2        8
 	// 85 % of 20 correct. Cells: percent of the true class.
 }
+
+// A table of layers, such as layers.Summary's, becomes a drawing; equal neighbours are drawn once.
+func ExampleStages() {
+	table := [][]string{
+		{"layer", "kind", "output", "parameters"},
+		{"conv1", "Conv 3×3", "[1 32 32 64]", "1,792"},
+		{"conv2", "Conv 3×3", "[1 32 32 64]", "36,928"},
+		{"conv3", "Conv 3×3", "[1 32 32 64]", "36,928"},
+		{"output", "Dense", "[1 10]", "650"},
+	}
+	fmt.Println(fig.Architecture(fig.Stages(table), fig.ArchitectureOptions{Input: "image"}))
+	// Output:
+	// image
+	//   conv1            Conv 3×3             [1 32 32 64]                1,792
+	//   conv2 … conv3    Conv 3×3 ×2          [1 32 32 64]               73,856
+	//   output           Dense                [1 10]                        650
+	// 76,298 parameters.
+}
+
+// Values over angles: the line closes, since the samples go around.
+func ExamplePolar() {
+	f := fig.Polar(fig.PolarOptions{Label: "accuracy", Range: [2]float64{0, 1}},
+		fig.Series{Name: "upright", X: []float64{0, 90, 180, 270}, Y: []float64{0.9, 0.4, 0.3, 0.4}})
+	fmt.Println(f)
+	// Output:
+	// upright  █▂▁▂  4 points, 0.3 … 0.9, last 0.4
+}
