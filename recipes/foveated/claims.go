@@ -3,6 +3,7 @@ package foveated
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"fovea/layers/resnet"
 	"fovea/recipes"
@@ -17,7 +18,7 @@ func small(polar, wrap bool) Config {
 }
 
 // smallFit is the same for all arms.
-var smallFit = recipes.Fit{Steps: 400, Batch: 32, LearningRate: 0.05, LogEvery: 25}
+var smallFit = recipes.Fit{Steps: 250, Batch: 32, LearningRate: 0.05, LogEvery: 25}
 
 var (
 	angles = []float64{0, 15, 30, 45, 60, 90, 120, 150, 180}
@@ -53,8 +54,8 @@ const testSeed = 1 << 32
 
 var retinaClaim = recipes.Claim[Config]{
 	Name: "retina",
-	Statement: "Trained on upright things alone, a network with log-polar views beats the same network with plain views by 20 points of accuracy where images are turned by 90° " +
-		"and by 10 where they are zoomed by 0.5 and 2; where they are shifted by a quarter it loses by 10. In cluttered scenes the fixation of the largest probability lies in the thing's box in 60 % of all cases.",
+	Statement: "Trained on upright things alone, a network with log-polar views beats the same network with plain views by 20 points of accuracy where images are turned by 30° to 180° " +
+		"and by 10 where they are zoomed by 0.5 and 2; where they are shifted by a quarter of the width it loses by 10. In cluttered scenes the fixation of the largest probability lies in the thing's box in 60 % of all cases.",
 	Arms: []recipes.Arm[Config]{
 		{Name: "plain", Config: small(false, false)}, {Name: "log-polar", Config: small(true, false)}, {Name: "log-polar, wrapped", Config: small(true, true)},
 	},
@@ -66,7 +67,8 @@ var retinaClaim = recipes.Claim[Config]{
 		return measure(ctx, t, c, fit, n, testSeed)
 	},
 	Tests: []recipes.Test{
-		{Name: "turned", Statement: "what log-polar views gain at 90°", Unit: "points", Threshold: 20, Value: gain(angleName(90))},
+		{Name: "turned", Statement: "what log-polar views gain at turns of 30° to 180°, on average", Unit: "points", Threshold: 20, Value: gain("turned")},
+		{Name: "quarter turn", Statement: "what they gain at 90°", Unit: "points", Reported: true, Value: gain(angleName(90))},
 		{
 			Name: "zoomed", Statement: "what log-polar views gain at zooms of 0.5 and 2, on average", Unit: "points", Threshold: 10,
 			Value: func(v map[string]recipes.Values) float64 { return (gain(zoomName(0.5))(v) + gain(zoomName(2))(v)) / 2 },
@@ -79,9 +81,9 @@ var retinaClaim = recipes.Claim[Config]{
 		{Name: "found, plain", Statement: "what log-polar views find more than plain ones", Unit: "points", Reported: true, Value: gain("found")},
 		{Name: "upright", Statement: "what log-polar views gain on images as trained", Unit: "points", Reported: true, Value: gain(angleName(0))},
 		{
-			Name: "wrapped", Statement: "what convolutions that wrap around in angle gain at 90°", Unit: "points", Reported: true,
+			Name: "wrapped", Statement: "what convolutions that wrap around in angle gain at turns of 30° to 180°", Unit: "points", Reported: true,
 			Value: func(v map[string]recipes.Values) float64 {
-				return v["log-polar, wrapped"][angleName(90)] - v["log-polar"][angleName(90)]
+				return v["log-polar, wrapped"]["turned"] - v["log-polar"]["turned"]
 			},
 		},
 	},
@@ -105,7 +107,7 @@ func measure(ctx context.Context, t *recipes.Trial, c Config, fit recipes.Fit, n
 	g := generator{c.Size, seed}
 	sets := g.posed(n.test, all)
 	data, err := t.Generated(fmt.Sprintf("things for seed %d", t.Seed), uint64(t.Seed), func() (recipes.Data, error) {
-		train := generator{c.Size, uint64(t.Seed)}.posed(n.train, []Pose{{Zoom: 1}})[0]
+		train := generator{c.Size, uint64(t.Seed)}.training(n.train)
 		return recipes.Data{Train: train, Valid: sets[0].Slice(0, 0), Test: sets[0]}, nil
 	})
 	if err != nil {
@@ -125,6 +127,10 @@ func measure(ctx context.Context, t *recipes.Trial, c Config, fit recipes.Fit, n
 			return nil, err
 		}
 		values[names[i]] = 100 * e.Accuracy
+	}
+	far := angles[slices.Index(angles, 30):]
+	for _, a := range far {
+		values["turned"] += values[angleName(a)] / float64(len(far))
 	}
 	var shown []search
 	var maps [][]float64

@@ -267,7 +267,7 @@ func TestWarp(t *testing.T) {
 func TestScenes(t *testing.T) {
 	g := generator{64, 3}
 	sets := g.posed(16, []Pose{{Zoom: 1}, {Zoom: 1, DX: 16}})
-	for _, im := range sets {
+	for _, im := range append(sets, g.training(16)) {
 		if err := im.Validate(); err != nil {
 			t.Fatal(err)
 		}

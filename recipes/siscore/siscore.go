@@ -32,7 +32,7 @@ type Config struct {
 	Width     int   `json:"width"`                // multiplies all channels
 	Base      int   `json:"base"`                 // channels of the stem at width 1; a stage puts out 4, 8, 16 … times as many
 	Groups    int   `json:"groups"`               // of the group normalisations
-	SmallStem bool  `json:"small_stem,omitempty"` // 3×3 with stride 1 in place of 7×7 with stride 2 and a pooling
+	SmallStem bool  `json:"small_stem,omitempty"` // 3×3 with stride 2 in place of 7×7 with stride 2 and a pooling
 	Classes   int   `json:"classes"`
 	Size      int   `json:"size"`             // height and width of the training images; others do too
 	Images    int   `json:"images,omitempty"` // what a claim trains on; 0: all
@@ -133,13 +133,13 @@ func Taps(c Config) []string {
 	return append(names, "pool")
 }
 
-// stem is [B H W 3] → [B H/4 W/4 C], or [B H W C] for a small one. Neither normalises: the first unit does.
+// stem is [B H W 3] → [B H/4 W/4 C], or [B H/2 W/2 C] for a small one. Neither normalises: the first unit does.
 func stem(s *model.Scope, x *graph.Node, c Config) *graph.Node {
-	o := layers.ConvOptions{Filters: c.Base * c.Width}
+	o := layers.ConvOptions{Filters: c.Base * c.Width, Stride: 2}
 	if c.SmallStem {
 		return StandardConv(s.In("conv"), x, o)
 	}
-	o.Size, o.Stride = 7, 2
+	o.Size = 7
 	x = StandardConv(s.In("conv"), x, o) // [B H/2 W/2 C]
 	// BiT surrounds the map with zeros, which may win, since no activation comes before.
 	x = graph.Pad(x, graph.ScalarZero(x.Graph(), x.DType()), graph.PadAxis{}, graph.PadAxis{Start: 1, End: 1}, graph.PadAxis{Start: 1, End: 1}, graph.PadAxis{})

@@ -23,7 +23,7 @@ var small = Config{
 
 // smallFit trains every network, base or target.
 var smallFit = recipes.Fit{
-	Steps: 300, Batch: 32, LogEvery: 25,
+	Steps: 200, Batch: 32, LogEvery: 25,
 	Optimizer: func(steps int) optimizer.Interface {
 		return optim.AdamW{LearningRate: optim.Cosine{Initial: 3e-3, Steps: steps}}
 	},
@@ -95,8 +95,8 @@ func meanFrozen(v recipes.Values) (mean float64) {
 	return mean
 }
 
-// measure trains the base network of an arm, carries its layers over at each depth, and trains for B: with the layers frozen and, but for random
-// and distant ones, fine-tuned. Values are test accuracies on B in percent.
+// measure trains the base network of an arm, carries its layers over at each depth, and trains for B: with the layers frozen and, those of a near task,
+// fine-tuned. Values are test accuracies on B in percent.
 func measure(ctx context.Context, t *recipes.Trial, c Config, fit recipes.Fit, n counts, first int) (recipes.Values, error) {
 	var a, b recipes.Data
 	var err error
@@ -166,7 +166,7 @@ func measure(ctx context.Context, t *recipes.Trial, c Config, fit recipes.Fit, n
 		if values[frozenName(depth)], err = target(frozen, depth, 1+2*i); err != nil {
 			return nil, err
 		}
-		if t.Arm == fromSelf || t.Arm == fromNear {
+		if t.Arm == fromNear || t.Arm == fromSelf && t.Scale == recipes.PaperScale {
 			if values[tunedName(depth)], err = target(free, depth, 2+2*i); err != nil {
 				return nil, err
 			}

@@ -16,7 +16,7 @@ import (
 // counts say how many images the tasks of a claim have.
 type counts struct{ base, target, test int }
 
-var smallCounts = counts{base: 3000, target: 900, test: 720}
+var smallCounts = counts{base: 3000, target: 450, test: 720}
 
 // tasks are what a claim's networks are trained for: B, a task near to it and a distant one.
 type tasks struct{ target, near, far recipes.Data }
@@ -64,8 +64,8 @@ func things(n, first, size int, seed uint64, classes []int) *datasets.Images {
 		number := uint64(first + i)
 		r := rand.New(rand.NewPCG(seed, number))
 		k := synth.SpriteClass(seed, number, len(classes))
-		f := siscore.Factors{Area: 0.25 + 0.25*r.Float64(), X: 0.4 + 0.2*r.Float64(), Y: 0.4 + 0.2*r.Float64()}
-		picture, _, _ := siscore.Paste(synth.Background(size, 0.4, seed, number), synth.Sprite(classes[k], 2*size, 20, seed, number), f)
+		f := siscore.Factors{Area: 0.2 + 0.25*r.Float64(), X: 0.35 + 0.3*r.Float64(), Y: 0.35 + 0.3*r.Float64()}
+		picture, _, _ := siscore.Paste(synth.Background(size, 0.7, seed, number), synth.Sprite(classes[k], 2*size, 30, seed, number), f)
 		store(im, i, picture)
 		im.Labels[i] = int32(k)
 	}
