@@ -4,9 +4,11 @@
 // Paper:   Emami, Martínez-Muñoz 2023, A Gradient Boosting Approach for Training Convolutional and Deep Neural Networks, https://arxiv.org/abs/2302.11327
 // Claim:   boosted networks are more accurate than single ones of the same architecture, on images and on tables.
 // Here:    5 steps of 2 epochs on 16×16 images against one network with 10 epochs, and the same on a table of 20 columns and 4 classes
-// (synthetic); 3 seeds.
+// (synthetic) with 20 epochs a step; 3 seeds.
 // Differs: dense layers of earlier steps are frozen as the paper says; its released code freezes the dropout beside them in the version
 // for tables. A fixed number of epochs a step in place of early stopping. The step length is one number for all classes, as in the code.
+// Tried:   2 epochs a step on the table: the five steps had hardly begun (test accuracy 26 points below a single network's). 20 were
+// chosen with one seed on validation images, where boosting led by 3 points; the threshold stayed.
 package gbcnn
 
 import (

@@ -68,6 +68,8 @@ var aggregationClaim = recipes.Claim[Config]{
 			},
 		},
 	},
+	Remark: "With 22 layers a layer of the DenseNet sees up to 7 outputs, one of the SparseNet 3: at this depth most is left out, while the paper's gain is at 100 layers and 300 epochs. " +
+		"The sparse net learns more slowly here (4.8 ± 0.3 points more error after 6 epochs).",
 	Figures: func(r recipes.ClaimResult) (map[string]recipes.Figure, error) {
 		var names []string
 		var runs [][]float64
