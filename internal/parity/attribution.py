@@ -1,4 +1,4 @@
-"""Writes maps of captum for the parity tests: a small network with random weights, images, and each method's maps of them.
+"""Writes maps of captum and zennit for the parity tests: a small network with random weights, images, and each method's maps.
 
 usage: attribution.py FOLDER
 
@@ -13,6 +13,8 @@ import sys
 import captum.attr
 import numpy
 import torch
+import zennit.attribution
+import zennit.composites
 from torch import nn
 
 
@@ -35,11 +37,24 @@ class Network(nn.Module):
         return self.output(self.relu3(self.hidden(torch.flatten(x, 1))))
 
 
-def lrp_epsilon(model, x, classes):
-    for module in model.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            module.rule = captum.attr._utils.lrp_rules.EpsilonRule(epsilon=1e-6)
-    return captum.attr.LRP(model).attribute(x, target=classes)
+def lrp_epsilon(epsilon):
+    def maps(model, x, classes):
+        for module in model.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                module.rule = captum.attr._utils.lrp_rules.EpsilonRule(epsilon=epsilon)
+        return captum.attr.LRP(model).attribute(x, target=classes)
+
+    return maps
+
+
+def lrp(composite):
+    """Zennit's, from the score of the class."""
+
+    def maps(model, x, classes):
+        with zennit.attribution.Gradient(model=model, composite=composite) as attributor:
+            return attributor(x, torch.eye(5)[classes] * model(x).detach())[1]
+
+    return maps
 
 
 # Each gives [B C H W].
@@ -55,7 +70,14 @@ METHODS = {
         x, target=c, sliding_window_shapes=(3, 5, 5), strides=(3, 3, 3), baselines=0.25
     )[:, :1],
     "deeplift": lambda m, x, c: captum.attr.DeepLift(m).attribute(x, target=c),
-    "lrp-epsilon": lrp_epsilon,
+    "deeplift from grey": lambda m, x, c: captum.attr.DeepLift(m).attribute(x, baselines=torch.full((1, 3, 16, 16), 0.5), target=c),
+    "lrp-epsilon": lrp_epsilon(1e-6),
+    "lrp-epsilon 0.25": lrp_epsilon(0.25),
+    "zennit epsilon-plus": lrp(zennit.composites.EpsilonPlus()),
+    "zennit epsilon-plus-flat": lrp(zennit.composites.EpsilonPlusFlat()),
+    "zennit epsilon-alpha2-beta1": lrp(zennit.composites.EpsilonAlpha2Beta1()),
+    "zennit epsilon-alpha2-beta1-flat": lrp(zennit.composites.EpsilonAlpha2Beta1Flat()),
+    "zennit epsilon-gamma-box": lrp(zennit.composites.EpsilonGammaBox(low=-4.0, high=4.0)),
 }
 
 

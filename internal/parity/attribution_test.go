@@ -33,8 +33,18 @@ var attributions = map[string]attr.Method{
 	"grad-cam":               attr.AtTapSize(attr.GradCAM("relu2")),
 	"occlusion":              attr.Occlusion(attr.OcclusionOptions{Size: 5, Stride: 3, Value: 0.25}),
 	"deeplift":               attr.DeepLift(attr.DeepLiftOptions{}),
+	"deeplift from grey":     attr.DeepLift(attr.DeepLiftOptions{Baselines: grey}),
 	"lrp-epsilon":            attr.LRP(attr.Composite{Conv: attr.Epsilon{Epsilon: 1e-6}, Dense: attr.Epsilon{Epsilon: 1e-6}}),
+	"lrp-epsilon 0.25":       attr.LRP(attr.Composite{Conv: attr.Epsilon{Epsilon: 0.25}, Dense: attr.Epsilon{Epsilon: 0.25}}),
+
+	"zennit epsilon-plus":              attr.LRP(attr.EpsilonPlus),
+	"zennit epsilon-plus-flat":         attr.LRP(attr.EpsilonPlusFlat),
+	"zennit epsilon-alpha2-beta1":      attr.LRP(attr.EpsilonAlpha2Beta1),
+	"zennit epsilon-alpha2-beta1-flat": attr.LRP(attr.EpsilonAlpha2Beta1Flat),
+	"zennit epsilon-gamma-box":         attr.LRP(attr.EpsilonGammaBox([]float64{-4}, []float64{4})),
 }
+
+var grey = tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{0.5}, 16*16*3), 16, 16, 3)
 
 // explained is the network of attribution.py.
 func explained(s *model.Scope, x *graph.Node) *graph.Node { // [B 16 16 3]

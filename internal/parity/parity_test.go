@@ -1,5 +1,5 @@
 // Package parity compares networks of this project with those of torchvision and timm, and attribution maps with those of
-// captum, with the same weights.
+// captum and zennit, with the same weights.
 //
 // `make parity` writes the reference files, with Python, and runs the tests; without the files they are skipped.
 package parity
