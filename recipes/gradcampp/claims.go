@@ -120,7 +120,11 @@ func measure(ctx context.Context, t *recipes.Trial, _ Config) (recipes.Values, e
 		if err != nil {
 			return nil, err
 		}
-		return values, draw(t, scenes, maps, guided)
+		f, err := mapsFigure(scenes, maps, guided)
+		if err != nil {
+			return nil, err
+		}
+		return values, t.Figure("maps", f)
 	}
 	return values, nil
 }
