@@ -22,10 +22,10 @@ import (
 	"fovea/recipes"
 )
 
-// Network is a target or a guide: residual units, or convolutions of 3×3 with poolings, and then fully connected layers.
+// Network is a target or a guide: residual units, or convolutions of 3×3, and then fully connected layers.
 type Network struct {
 	ResNet    resnet.Config `json:"resnet,omitzero"`      // with 0 Classes; its taps are the outputs of units
-	Filters   []int         `json:"filters,omitempty"`    // in place of ResNet; each with a pooling
+	Filters   []int         `json:"filters,omitempty"`    // in place of ResNet; a pooling after every second
 	Hidden    []int         `json:"hidden,omitempty"`     // units of fully connected layers
 	BatchNorm bool          `json:"batch_norm,omitempty"` // after each of these, and each of Filters
 	Dropout   float64       `json:"dropout,omitempty"`    // after each fully connected layer
@@ -163,7 +163,9 @@ func (n Network) build(s *model.Scope, x *graph.Node) (y *graph.Node, taps []*gr
 		in := s.In("%s", conv(i))
 		x = layers.Tap(act(in, layers.Conv(in, x, layers.ConvOptions{Filters: filters})), conv(i))
 		taps = append(taps, x)
-		x = layers.MaxPool(x, layers.PoolOptions{}) // [B h/2 w/2 filters]
+		if i%2 == 1 {
+			x = layers.MaxPool(x, layers.PoolOptions{}) // [B h/2 w/2 filters]
+		}
 	}
 	switch {
 	case len(n.ResNet.Stages) > 0:
