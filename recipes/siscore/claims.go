@@ -14,7 +14,7 @@ func small(images, width int) Config {
 }
 
 // smallFit gives every arm the same steps, however many images they are made of.
-var smallFit = recipes.Fit{Steps: 300, Batch: 32, LearningRate: 0.05, LogEvery: 25}
+var smallFit = recipes.Fit{Steps: 400, Batch: 32, LearningRate: 0.05, LogEvery: 25}
 
 // What is varied, one factor at a time; the others stay at what the authors' sets have: the middle, upright, a fifth of the area.
 var (
@@ -26,7 +26,8 @@ var (
 	byAngle = Product([]float64{0.3}, middle, Rotations())
 )
 
-const smallAreas = 2 // the first areas, of at most 5 %, are those that enlarging is to help
+// The first areas, of at most 5 %, are those that enlarging the test images is to help. By 2, as 1.5 leaves the things smaller than any trained one.
+const smallAreas, enlargement = 2, 2.0
 
 // testSets are images that no network is trained on.
 type testSets struct {
@@ -53,7 +54,7 @@ const (
 var robustnessClaim = recipes.Claim[Config]{
 	Name: "robustness",
 	Statement: "3200 training images beat 200 by 10 points of accuracy, mean over areas, places and rotations that were not trained; a network of four times the width adds 3 points; " +
-		"and test images enlarged by 1.5 add 3 points where the thing covers at most 5 %.",
+		"and test images enlarged by 2 add 3 points where the thing covers at most 5 %.",
 	Arms: []recipes.Arm[Config]{
 		{Name: "200 narrow", Config: small(200, 1)}, {Name: "3200 narrow", Config: small(3200, 1)},
 		{Name: "200 wide", Config: small(200, 4)}, {Name: "800 wide", Config: small(800, 4)}, {Name: "3200 wide", Config: small(3200, 4)},
@@ -65,7 +66,7 @@ var robustnessClaim = recipes.Claim[Config]{
 		{Name: "images", Statement: "what 3200 images gain on 200 out of distribution, wide", Unit: "points", Threshold: 10, Value: difference("3200 wide", "200 wide", "shifted")},
 		{Name: "width", Statement: "what four times the width gains out of distribution, 3200 images", Unit: "points", Threshold: 3, Value: difference("3200 wide", "3200 narrow", "shifted")},
 		{
-			Name: "resolution", Statement: "what enlarging the test images by 1.5 gains at areas of at most 5 %, 3200 images, wide", Unit: "points", Threshold: 3,
+			Name: "resolution", Statement: "what enlarging the test images by 2 gains at areas of at most 5 %, 3200 images, wide", Unit: "points", Threshold: 3,
 			Value: func(v map[string]recipes.Values) float64 {
 				return v["3200 wide"]["small things, enlarged"] - v["3200 wide"]["small things"]
 			},
@@ -141,7 +142,7 @@ func measure(ctx context.Context, t *recipes.Trial, c Config, fit recipes.Fit, s
 	if err != nil {
 		return nil, err
 	}
-	larger, err := sweep(enlarged(tests.few, 1.5), smallAreas)
+	larger, err := sweep(enlarged(tests.few, enlargement), smallAreas)
 	if err != nil {
 		return nil, err
 	}
