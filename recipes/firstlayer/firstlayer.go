@@ -4,7 +4,7 @@
 // Paper:   Chowers, Weiss 2023, What do CNNs Learn in the First Layer and Why? A Linear Systems Perspective, https://arxiv.org/abs/2206.02454
 // Claim:   the energy profile hardly depends on initialisation, architecture or even labels, is far from that of the initial weights, and
 // follows a formula for linear networks that whitens in the limit.
-// Here:    a plain and a residual network with 32 first filters of 5×5 on 4000 images of 16×16: two initialisations, and random labels,
+// Here:    a plain and a residual network with 64 first filters of 5×5 on 500 images of 16×16: two initialisations, and random labels,
 // 3 seeds; correlations of their profiles, and the fit of the formula with one free number.
 // Differs: small networks of our own, few epochs, and a first layer that starts at a quarter of He's scale, so that what is left of the
 // start doesn't hide what is learned; the formula is derived here for gradient descent with labels that are independent of the images.
