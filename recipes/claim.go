@@ -31,8 +31,8 @@ type Claim[C any] struct {
 	Name      string // short: "depth"
 	Statement string // one sentence
 	Arms      []Arm[C]
-	Seeds     int           // at least 3; 0: 3
-	Budget    time.Duration // of wall time at small scale; 0: three minutes
+	Seeds     int           // at least 3; 0: 3; twice as many where these leave the claim inconclusive
+	Budget    time.Duration // of wall time at small scale; 0: six minutes
 
 	// Measure runs one trial. What it measures for a decision may come from the test images only if nothing was chosen
 	// with them.
@@ -158,7 +158,7 @@ func (c Claim[C]) experiment(recipe string) (Experiment, error) {
 		x.Seeds = 3
 	}
 	if x.Budget == 0 {
-		x.Budget = 3 * time.Minute
+		x.Budget = 6 * time.Minute
 	}
 	names := map[string]bool{}
 	for _, arm := range c.Arms {

@@ -126,11 +126,12 @@ type trialRecord struct {
 	Seconds float64    `json:"seconds"`
 }
 
-// run measures all arms with all seeds. The order is seed by seed within an arm, so that an arm compiles once.
+// run measures all arms with all seeds, and an inconclusive claim with as many again: once, decided beforehand for all claims
+// alike, and judged by all seeds together. Whoever names the number of seeds gets that number.
 func (x Experiment) run(ctx context.Context, e *Entry, o ReproduceOptions) (*ClaimResult, error) {
-	seeds := x.Seeds
+	seeds, most := x.Seeds, 2*x.Seeds
 	if o.Seeds > 0 {
-		seeds = o.Seeds
+		seeds, most = o.Seeds, o.Seeds
 	}
 	budget := o.Budget
 	if budget == 0 && o.Scale == SmallScale {
@@ -145,9 +146,33 @@ func (x Experiment) run(ctx context.Context, e *Entry, o ReproduceOptions) (*Cla
 	common := newShared()
 	defer common.enter("")
 	records := map[string][]trialRecord{}
+	for {
+		if err := x.measureAll(ctx, deadline, e, o, seeds, common, records); err != nil {
+			if errors.Is(err, ErrUnfinished) {
+				err = fmt.Errorf("%w within the budget of %v; the same command goes on from there, and --budget gives it more time", err, budget)
+			}
+			return nil, err
+		}
+		r, err := x.summarise(records, budget)
+		if err != nil {
+			return nil, err
+		}
+		if r.Verdict != Inconclusive || seeds == most {
+			return r, x.draw(r, records, o)
+		}
+		fmt.Fprintf(o.Log, "%s, claim %s: inconclusive with %d seeds, so %d more are measured\n", e.Name, x.Name, seeds, most-seeds)
+		seeds = most
+	}
+}
+
+// measureAll adds the trials that records lacks. The order is seed by seed within an arm, so that an arm compiles once.
+func (x Experiment) measureAll(ctx, deadline context.Context, e *Entry, o ReproduceOptions, seeds int, common *shared, records map[string][]trialRecord) error {
 	done, total := 0, len(x.Arms)*seeds
+	for _, list := range records {
+		done += len(list)
+	}
 	for _, arm := range x.Arms {
-		for seed := int64(1); seed <= int64(seeds); seed++ {
+		for seed := int64(len(records[arm.Name]) + 1); seed <= int64(seeds); seed++ {
 			note := fmt.Sprintf("%s/%s: %s, seed %d", e.Name, x.Name, arm.Name, seed)
 			o.Progress(done, total, note)
 			record, err := x.trial(deadline, e, o, arm, seed, common, func(part, of int, more string) {
@@ -157,22 +182,17 @@ func (x Experiment) run(ctx context.Context, e *Entry, o ReproduceOptions) (*Cla
 				o.Progress(done, total, note+more)
 			})
 			if err != nil && ctx.Err() == nil && deadline.Err() != nil {
-				return nil, fmt.Errorf("%w: %d of %d within the budget of %v; the same command goes on from there, and --budget gives it more time",
-					ErrUnfinished, done, total, budget)
+				return fmt.Errorf("%w: %d of %d", ErrUnfinished, done, total)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("arm %s, seed %d: %w", arm.Name, seed, err)
+				return fmt.Errorf("arm %s, seed %d: %w", arm.Name, seed, err)
 			}
 			records[arm.Name] = append(records[arm.Name], *record)
 			done++
 		}
 	}
 	o.Progress(done, total, "")
-	r, err := x.summarise(records, budget)
-	if err != nil {
-		return nil, err
-	}
-	return r, x.draw(r, records, o)
+	return nil
 }
 
 func (x Experiment) trial(ctx context.Context, e *Entry, o ReproduceOptions, arm Arm[any], seed int64, common *shared, progress Progress) (*trialRecord, error) {

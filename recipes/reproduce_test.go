@@ -130,7 +130,7 @@ func TestReproduceWritesAndGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"b is more than a by 2", `class="verdict holds"`, "3 ± 0", "≥ 2", "of a budget of 180 s",
+		"b is more than a by 2", `class="verdict holds"`, "3 ± 0", "≥ 2", "of a budget of 360 s",
 		"base64," + base64.StdEncoding.EncodeToString([]byte("b")) + `" alt="picture-b"`, "base64," + base64.StdEncoding.EncodeToString([]byte("holds")),
 	} {
 		if !strings.Contains(string(page), want) {
@@ -162,6 +162,23 @@ func TestReproduceKeepsItsBudget(t *testing.T) {
 	_, err := e.Reproduce(context.Background(), o)
 	if !errors.Is(err, ErrUnfinished) || !strings.Contains(err.Error(), "3 of 6") || len(*ran) != 3 {
 		t.Errorf("after the budget: %v with %d trials", err, len(*ran))
+	}
+}
+
+// Three seeds that leave a claim open are followed by three more, once; a number that was asked for is kept.
+func TestReproduceMeasuresMoreWhereInconclusive(t *testing.T) {
+	for _, c := range []struct{ asked, want int }{{0, 6}, {3, 3}, {4, 4}} {
+		e, ran := experiment(t, nil)
+		e.Claims[0].Tests[0].Value = func(v map[string]Values) float64 { // around the threshold, forever
+			return 2 + math.Cos(math.Pi*math.Round(100*v["a"]["v"])) // seeds in turn above and below
+		}
+		r, err := e.Reproduce(context.Background(), ReproduceOptions{Backend: testBackend(t), Seeds: c.asked})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Verdict != Inconclusive || len(*ran) != 2*c.want || len(r.Claims[0].Seeds) != c.want || len(r.Claims[0].Arms[1].Values["v"].Seeds) != c.want {
+			t.Errorf("%d seeds asked for: %d trials, %+v", c.asked, len(*ran), r.Claims[0])
+		}
 	}
 }
 

@@ -36,7 +36,8 @@ func reproduceCommand() *cobra.Command {
 		Use:   "reproduce RECIPE…",
 		Short: "Run the claims of papers as experiments and judge them",
 		Long: `Reproduce measures each arm of a recipe's claims with each seed, compares means ± two standard errors with the
-threshold that was set beforehand, and writes result.json, figures, and report.html, one page with all of it inside.
+threshold that was set beforehand, and writes result.json, figures, and report.html, one page with all of it inside. A claim
+that its seeds leave inconclusive is measured with as many again, once.
 
 A finished trial (an arm with a seed) is kept: when the time budget ends or you press Ctrl-C, the same command goes on from
 there. --fresh runs all trials again. A claim that doesn't hold is a result, not an error.`,
@@ -48,7 +49,7 @@ there. --fresh runs all trials again. A claim that doesn't hold is a result, not
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.scale, "scale", "small", "small (minutes, 2 cores) or paper (the paper's data and schedule, a GPU)")
-	flags.IntVar(&o.seeds, "seeds", 0, "seeds of each arm (0: as the claim says)")
+	flags.IntVar(&o.seeds, "seeds", 0, "seeds of each arm, and no more (0: as the claim says)")
 	flags.StringVar(&o.data, "data", "", "set of images, in place of the claim's own choice")
 	flags.StringVar(&o.out, "out", "", "folder for result.json and figures (default recipes/RECIPE here, or else runs/RECIPE)")
 	flags.StringSliceVar(&o.claims, "claim", nil, "only these claims")
