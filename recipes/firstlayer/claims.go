@@ -263,7 +263,7 @@ func summary(r recipes.ClaimResult) (map[string]recipes.Figure, error) {
 		return fig.Column(
 			fig.Curves(fig.CurveOptions{Title: "Energy profiles of trained first layers", XLabel: "principal component, by falling variance", YLabel: "energy, mean 1", LogX: true,
 				Caption: fmt.Sprintf("mean of %d seeds ± 2 standard errors", len(r.Seeds))}, series...),
-			fig.HeatMap(matrix, fig.HeatMapOptions{Title: "Their correlations", Rows: names, Columns: names, Values: true, Square: true, Range: [2]float64{0, 1}}))
+			fig.HeatMap(matrix, fig.HeatMapOptions{Title: "Correlations of the mean profiles", Rows: names, Columns: names, Values: true, Square: true, Range: [2]float64{0, 1}}))
 	})
 	return map[string]recipes.Figure{"profiles": f}, err
 }
