@@ -37,7 +37,7 @@ func draw(ctx context.Context, t *recipes.Trial, trainer *recipes.Trainer, scene
 	rows = nil
 	for _, samples := range []int{2, 8} {
 		var row []fig.Attribution
-		for _, noise := range []float64{0.05, 0.1, 0.2, 0.4} {
+		for _, noise := range []float64{0.05, 0.2, 0.4} {
 			c.Samples, c.Noise = samples, noise
 			m, err := gradcampp.Maps(ctx, t.Backend, trainer, scenes.Images.Slice(i, i+1), c.Method())
 			if err != nil {
