@@ -25,7 +25,7 @@ var clonesClaim = recipes.Claim[Config]{
 	Arms: []recipes.Arm[Config]{
 		{Name: "images", Config: small(Images)}, {Name: "gaussian", Config: small(GaussianClone)}, {Name: "isotropic", Config: small(IsotropicClone)},
 	},
-	Seeds: 6,
+	Seeds: 4,
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		if t.Scale == recipes.PaperScale {
 			paper := Default

@@ -24,7 +24,7 @@ var sparsenessClaim = recipes.Claim[Config]{
 	Statement: "By as many kernels, those of three bandwidths code natural images with at most 0.95 of the coefficients that those of one bandwidth need, and do not reconstruct them better.",
 	Arms: []recipes.Arm[Config]{
 		{Name: homogeneous, Config: small(18, []float64{thin}, 0)}, {Name: heterogeneous, Config: small(6, spread(3), 0)},
-		{Name: learnt, Config: small(6, spread(3), 25)},
+		{Name: learnt, Config: small(6, spread(3), 10)},
 	},
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		if t.Scale == recipes.PaperScale {

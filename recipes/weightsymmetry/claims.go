@@ -25,7 +25,7 @@ const (
 
 const smallEpochs = 10
 
-// imageSeed begins the generated images; what is below was chosen on validation images of another one.
+// imageSeed begins the generated images; all that is here was chosen on validation images of another one, 1001.
 var imageSeed uint64 = 1
 
 var smallFit = recipes.Fit{
@@ -44,7 +44,7 @@ var feedbackClaim = recipes.Claim[Config]{
 		"with a backward path within 30° of the weights.",
 	Arms: []recipes.Arm[Config]{
 		{Name: armBP, Config: small(BackPropagation, 0)}, {Name: armFA, Config: small(FeedbackAlignment, 0)},
-		{Name: "direct feedback", Config: small(DirectFeedback, 0)}, {Name: "signs", Config: small(SignSymmetry, 0)},
+		{Name: "direct feedback", Config: small(DirectFeedback, 0)},
 		{Name: armPFA, Config: small(ProductFeedback, 1)}, {Name: "product, expanding", Config: small(ProductFeedback, 2)},
 	},
 	Measure: measure,
@@ -55,7 +55,6 @@ var feedbackClaim = recipes.Claim[Config]{
 		{Name: "path of feedback alignment", Statement: "the same of feedback alignment", Unit: "°", Threshold: 50, Value: value(armFA, "path")},
 		{Name: "no symmetry", Statement: "mean angle between the weights and the plastic matrix of the orthogonal product", Unit: "°", Reported: true, Value: value(armPFA, "plastic")},
 		{Name: "expanding", Statement: "test accuracy of back-propagation less that of the expanding product", Unit: "points", Reported: true, Value: lead(armBP, "product, expanding")},
-		{Name: "signs", Statement: "test accuracy of back-propagation less that of the signs", Unit: "points", Reported: true, Value: lead(armBP, "signs")},
 		{Name: "direct feedback", Statement: "test accuracy of back-propagation less that of direct feedback", Unit: "points", Reported: true, Value: lead(armBP, "direct feedback")},
 	},
 	Figures: figures,

@@ -3,11 +3,14 @@
 // Paper:   Chen et al. 2024, Deep Learning without Weight Symmetry, https://arxiv.org/abs/2405.20594
 // Claim:   with a fixed and a plastic matrix on the way back (product feedback alignment) deep convolutional networks learn as well as by
 // back-propagation, though no backward matrix becomes like a forward one; feedback alignment stays far behind.
-// Here:    a net of four convolutions on CIFAR-10 of 16×16, equal steps: back-propagation, feedback alignment, direct feedback alignment, the
-// sign of the weights, and product feedback alignment with an orthogonal and with an expanding fixed matrix.
+// Here:    a net of six convolutions on synthetic shapes of 16×16, equal steps: back-propagation, feedback alignment, direct feedback
+// alignment, and product feedback alignment with an orthogonal and with an expanding fixed matrix, 3 seeds.
 // Differs: the first layer has no backward path, since nothing asks for the gradient of the image. In the small claim the strong weight
 // decay of the first epoch is larger, as an epoch is a tenth as long. Kolen's and Pollack's rule, which the paper sets itself apart
-// from, is there as a rule and in the tests.
+// from, and the sign of the weights are there as rules and in the tests.
+// Tried:   one seed on validation images each. On CIFAR-10 (5,000 images of 16×16, four convolutions, 8 epochs) back-propagation, feedback
+// alignment and the product came to 43, 41 and 44 %: in so few steps hardly anything is learnt below the last layer. On shapes of ten
+// classes they came to 93, 40 and 90 %, of six to 92, 54 and 93 %.
 package weightsymmetry
 
 import (
