@@ -24,7 +24,7 @@ func small(h Head) Config {
 
 // smallFit was a first guess, kept when both heads had learnt by its end, on validation digits.
 var smallFit = recipes.Fit{
-	Epochs: 15, Batch: 50, LogEvery: 20,
+	Epochs: 8, Batch: 50, LogEvery: 20,
 	Optimizer: func(steps int) optimizer.Interface {
 		return optim.AdamW{LearningRate: optim.Cosine{Initial: 2e-3, Steps: steps}, WeightDecay: 5e-4, NoDecay: optim.BiasesAndNorms}
 	},
@@ -43,7 +43,7 @@ var accuracyClaim = recipes.Claim[Config]{
 		{Name: "dense", Config: small(Dense)}, {Name: "fuzzy", Config: small(Fuzzy)}, {Name: "product", Config: small(Product)},
 	},
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
-		options := recipes.ImageOptions{Sets: []string{"digits"}, Size: c.Size, Train: 660, Test: 3000, Seed: imageSeed}
+		options := recipes.ImageOptions{Sets: []string{"digits"}, Size: c.Size, Train: 1650, Test: 3000, Seed: imageSeed}
 		fit := smallFit
 		if t.Scale == recipes.PaperScale {
 			head := c.Head
