@@ -3,6 +3,7 @@ package fig
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // HeatMapOptions describes HeatMap. The zero value is useful.
@@ -161,11 +162,20 @@ func HeatMap(values [][]float64, o HeatMapOptions) *Figure {
 						continue
 					}
 					s.color = readableOn(picture.RGBAAt(j, i))
-					c.text(s.fit(number(v), cellWidth-2), s, left+(float64(j)+0.5)*cellWidth, top+(float64(i)+0.5)*cellHeight, 0.5)
+					c.text(cellNumber(v, s, cellWidth-2), s, left+(float64(j)+0.5)*cellWidth, top+(float64(i)+0.5)*cellHeight, 0.5)
 				}
 			}
 		}
 		bar.paint(c.at(left+width+14, top))
 	}}
 	return newFigure(o.Title, o.Caption, body, text)
+}
+
+// cellNumber writes v with as many digits as fit into width: −0.00447 is −0.00 in a narrow cell, and not −0.0….
+func cellNumber(v float64, s textStyle, width float64) string {
+	text := number(v)
+	for decimals := 2; decimals >= 0 && s.width(text) > width; decimals-- {
+		text = strings.Replace(formatF(v, decimals), "-", "−", 1)
+	}
+	return s.fit(text, width)
 }

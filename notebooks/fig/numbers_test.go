@@ -395,6 +395,22 @@ func TestHeatLog(t *testing.T) {
 	}
 }
 
+// TestCellNumber checks that a narrow cell loses digits, not the end of a number.
+func TestCellNumber(t *testing.T) {
+	s := textStyle{size: smallSize, color: ink}
+	for _, c := range []struct {
+		v    float64
+		want string
+	}{{0.5, "0.5"}, {-0.00447, "−0.00447"}} {
+		if got := cellNumber(c.v, s, 200); got != c.want {
+			t.Errorf("with room %v is %q, want %q", c.v, got, c.want)
+		}
+	}
+	if got := cellNumber(-0.00447, s, s.width("−0.00")); got != "−0.00" {
+		t.Errorf("in a narrow cell it is %q", got)
+	}
+}
+
 // TestDarkened checks the contrast of names on white, 4.5:1 or more.
 func TestDarkened(t *testing.T) {
 	for i := range 16 {
