@@ -1,6 +1,6 @@
 // Package dcnfis puts a neuro-fuzzy inference system in the place of a convolutional network's dense head.
 //
-// Paper:   Yeganejou, Honari, Keshvari, Miller, Dick 2024, DCNFIS: Deep Convolutional Neuro-Fuzzy Inference System, https://arxiv.org/abs/2308.06378
+// Paper:   Yeganejou, Honari, Kluzinski, Dick, Lipsett, Miller 2024, DCNFIS: Deep Convolutional Neuro-Fuzzy Inference System, https://arxiv.org/abs/2308.06378
 // Claim:   with one fuzzy rule for each class, trained end to end, the network is as accurate as with a dense head, and its rules can
 // be shown: by a medoid image each, with its saliency.
 // Here:    LeNet's convolutions on drawn digits of 28×28, dense against fuzzy, equal steps, 3 seeds: test error, classes of the
@@ -60,7 +60,7 @@ var Recipe = recipes.Register(recipes.Recipe[Config]{
 	Family: "analysis",
 	Paper: recipes.Paper{
 		Title:   "DCNFIS: Deep Convolutional Neuro-Fuzzy Inference System",
-		Authors: "Yeganejou, Honari, Keshvari, Miller, Dick", Year: 2024, URL: "https://arxiv.org/abs/2308.06378",
+		Authors: "Yeganejou, Honari, Kluzinski, Dick, Lipsett, Miller", Year: 2024, URL: "https://arxiv.org/abs/2308.06378",
 	},
 	Config: Variants["lenet"], Variant: "lenet", Variants: Variants,
 	// A dense head has (N+1)·K parameters; a fuzzy one 2·N·K, and with consequents (N+1)·K more.

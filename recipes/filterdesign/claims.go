@@ -129,7 +129,7 @@ var numberClaim = recipes.Claim[Config]{
 		{Name: "4", Config: wide(4)}, {Name: "8", Config: wide(8)}, {Name: "16", Config: wide(16)}, {Name: "32", Config: wide(32)}, {Name: "64", Config: wide(64)},
 	},
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
-		options := recipes.ImageOptions{Sets: []string{"digits"}, Size: c.Size, Train: 2200, Test: 2000, Seed: 58}
+		options := recipes.ImageOptions{Sets: []string{"digits"}, Size: c.Size, Train: 1500, Test: 2000, Seed: 58}
 		if t.Scale == recipes.PaperScale {
 			options = recipes.ImageOptions{Size: 32, Seed: 1}
 		}

@@ -1,7 +1,7 @@
 // Package filterdesign compares the choices that come before training: how filters are initialised, how many there are and
 // of what size, and filters that are learnt without labels.
 //
-// Paper:   Kabir, Ghosh, Sheikh 2024, On filter design in deep convolutional neural network, https://arxiv.org/abs/2410.21644
+// Paper:   Hirani, Abdulla 2024, On filter design in deep convolutional neural network, https://arxiv.org/abs/2410.21644
 // Claim:   a survey without experiments of its own: size, number and initialisation depend on the data and matter; filters
 // learnt without supervision are viable.
 // Here:    random, k-means and whitened k-means filters of 6×6 under one linear classifier on CIFAR-10 (Coates and Ng's set-up, in
@@ -51,7 +51,7 @@ var Recipe = recipes.Register(recipes.Recipe[Config]{
 	Family: "analysis",
 	Paper: recipes.Paper{
 		Title:   "On filter design in deep convolutional neural network",
-		Authors: "Kabir, Ghosh, Sheikh", Year: 2024, URL: "https://arxiv.org/abs/2410.21644",
+		Authors: "Hirani, Abdulla", Year: 2024, URL: "https://arxiv.org/abs/2410.21644",
 	},
 	Config: Default,
 	Tiny:   func(c Config) Config { c.Depth, c.Width, c.Size = 4, 8, 8; return c },
