@@ -13,8 +13,9 @@ type MethodInfo struct {
 	Name string // as the field writes it
 	// Kind is what the method works with: "gradient", "class activation", "perturbation", "propagation".
 	Kind string
-	// Passes is how often the network runs for an image, Memory how many images are in it at once for a batch of B: f forward,
-	// b back, n the method's samples, steps or masks, C the tap's channels.
+	// Passes is how often the network runs for an image: f forward, b back, n the method's samples, steps or masks, C the tap's
+	// channels. Memory is how many images it holds for a batch of B; where that is more than some hundreds it takes them in
+	// up to eight passes.
 	Passes, Memory string
 	Signed         bool // maps say what speaks against the score too
 	Channels       bool // maps are [B H W C], not [B H W]
