@@ -4,6 +4,8 @@
 // Claim:   weighing positive gradients by how little of a map they cover finds all instances of a class, and more of each, than Grad-CAM does.
 // Here:    a network of five convolutions and two linear layers on synthetic scenes of 48×48, one to four objects of a class among others,
 // Grad-CAM and Grad-CAM++ of the same trained network, 3 seeds: objects found, what is kept of the class's probability, boxes.
+// Cost:    weights that are never negative leave everything in the map that any weighed feature map has, so its maps are softer too: less of
+// their sum lies in the boxes, and less of the boxes' outline is theirs. Both are reported beside the claim.
 // Differs: the feature maps are taken after their ReLU; outside of a map the image fades to the set's mean colour, not to black.
 package gradcampp
 
