@@ -4,10 +4,12 @@
 // Paper:   Jérémie, Daucé, Perrinet 2024, Foveated Retinotopy Improves Classification and Localization in CNNs, https://arxiv.org/abs/2402.15480
 // Claim:   a residual network trained on log-polar views classifies as well as on plain ones and keeps its accuracy when images are turned or zoomed;
 // it is more sensitive to where it looks, so its probability over fixations tells where the object is.
-// Here:    a small residual network on plain and on log-polar views of 32×32 of the same images of 64×64, things of 8 classes upright in the
+// Here:    a small residual network on plain and on log-polar views of 32×32 of the same images of 64×64, things of 8 classes upright near the
 // middle, equal steps, 3 seeds; tested turned, zoomed and shifted; and the fixation of the largest probability against the thing's box in cluttered scenes.
 // Differs: the radii of the grid are our choice, and no blur precedes the sampling; drawn things in place of ImageNet. An arm whose
 // convolutions wrap around in angle is not the paper's, and only reported.
+// Tried:   200 to 250 steps on two validation sets. Without moving things a little in training the plain network failed at shifts by half a
+// stride, so both are trained with moved and zoomed ones. At 90° alone the gain was 6 points in one set-up and 60 in another, so turns of 30° to 180° are averaged.
 package foveated
 
 import (

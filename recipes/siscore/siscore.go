@@ -6,9 +6,10 @@
 // resolution of the test images.
 // Here:    a small BiT network trained on 200, 800 and 3200 pasted sprites of 32×32 with areas of 20 to 40 % near the centre, two widths, equal
 // steps, 3 seeds; tested over area, location and rotation, with test images enlarged, and by few-shot transfer to new classes.
-// Differs: drawn sprites and backgrounds in place of photographs, one stage of a few units, no pre-training on larger sets; foreground
-// and background of a test image are a pair of their own at each seed of the set, as in the authors' generator. What the study
+// Differs: drawn sprites and backgrounds in place of photographs, stages of one unit, no pre-training on larger sets. What the study
 // says of ImageNet-A, -C, ObjectNet and VTAB is not tried.
+// Tried:   200 to 450 steps, maps of 32 and of 16 in the first stage, on validation images of three seeds at most. Enlarging by 1.5 gained from 0 to
+// 15 points where the thing covers at most 5 %, as it stays smaller than any trained one; by 2, and after 400 steps, 7 to 9.
 package siscore
 
 import (

@@ -21,7 +21,7 @@ var small = Config{
 	Classes: taskClasses, Size: smallSize,
 }
 
-// smallFit trains every network, base or target.
+// smallFit trains every network, base or target. From scratch twice the rate does better; the gain of fine-tuned layers depends on that, and is reported only.
 var smallFit = recipes.Fit{
 	Steps: 200, Batch: 32, LogEvery: 25,
 	Optimizer: func(steps int) optimizer.Interface {
@@ -45,8 +45,8 @@ func tunedName(n int) string  { return fmt.Sprintf("n=%d+", n) }
 
 var transferClaim = recipes.Claim[Config]{
 	Name: "transfer",
-	Statement: "Carried over from a distant task and frozen, six layers are 5 points worse than two; the loss from two to six is 3 points larger than with layers from a near task; layers " +
-		"of a distant task beat random ones by 5 points; and fine-tuned layers of a near task beat training from scratch by 3 points.",
+	Statement: "Carried over from a distant task and frozen, six layers are 5 points worse than two; the loss from two to six is 3 points larger than with layers from a near task; and " +
+		"layers of a distant task beat random ones by 5 points.",
 	Arms: []recipes.Arm[Config]{{Name: fromSelf, Config: small}, {Name: fromNear, Config: small}, {Name: fromFar, Config: small}, {Name: fromRandom, Config: small}},
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		return measure(ctx, t, c, smallFit, smallCounts, firstTest)
@@ -65,9 +65,9 @@ var transferClaim = recipes.Claim[Config]{
 			Value: func(v map[string]recipes.Values) float64 { return meanFrozen(v[fromFar]) - meanFrozen(v[fromRandom]) },
 		},
 		{
-			Name: "fine-tuned", Statement: "what fine-tuned layers of a near task gain on training from scratch, mean over n", Unit: "points", Threshold: 3,
+			Name: "fine-tuned", Statement: "what six fine-tuned layers of a near task gain on training from scratch", Unit: "points", Reported: true,
 			Value: func(v map[string]recipes.Values) float64 {
-				return (v[fromNear][tunedName(2)]+v[fromNear][tunedName(4)]+v[fromNear][tunedName(6)])/3 - v[fromSelf][frozenName(0)]
+				return v[fromNear][tunedName(6)] - v[fromSelf][frozenName(0)]
 			},
 		},
 		{

@@ -9,6 +9,9 @@
 // Differs: few convolutions of few channels, and a target task of few images; Adam in place of SGD. The dip of BnB in the middle, which the paper puts
 // down to co-adapted layers, is only reported. At paper scale the distant tasks are the first and the second half of the classes in
 // the order of the set, which keeps ImageNet's kinds together, in place of the authors' lists.
+// Tried:   rates from 0.0015 to 0.006, 200 to 300 steps, 450 and 900 images of the target task, on three validation splits at most. With 900 images
+// the task was too easy. Fine-tuned, six layers of a near task led training from scratch in all of them, by 3 to 26 points; at the
+// highest rate, where training from scratch did best, by 3 to 10.
 package transferable
 
 import (
