@@ -8,6 +8,8 @@
 // Differs: the firing strengths themselves are the classes' probabilities; first-order consequents are a variant, since how the paper
 // puts them together we could not confirm. Widths are trained as logarithms, so that they stay positive. The digits are
 // synthetic, in place of MNIST.
+// Tried:   on digits of another seed, 600 for training, one seed: errors of 0.2 % dense and 0.9 % fuzzy, all medoids of their own class, and
+// classes less apart in the fuzzy network's features (a silhouette of 0.22) than in the dense one's (0.32), against the paper.
 package dcnfis
 
 import (

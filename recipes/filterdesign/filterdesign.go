@@ -9,6 +9,8 @@
 // filters in a single layer; 3 seeds each. The study itself is a table of how activations fare with depth.
 // Differs: thresholds are ours, since the survey has no numbers. Of the unsupervised ways PCA, k-means and self-organising maps are
 // here; autoencoders and pretext tasks are not.
+// Tried:   on validation images, one seed: k-means led random filters by 2.7 points with 1000 labelled images and by 4.1 with 4000, and k-means
+// without whitening by 5.9 and 6.8; the supervised layer stayed behind. The thresholds, 2 and 3, were set then.
 package filterdesign
 
 import (
@@ -35,13 +37,14 @@ type Config struct {
 	Whiten  bool    `json:"whiten"`  // patches before they are learnt from and encoded
 	Patch   int     `json:"patch"`   // size of these filters
 	Filters int     `json:"filters"` // and how many
+	Stride  int     `json:"stride"`  // between the patches that they look at
 	Size    int     `json:"size"`    // of the images
 	Inits   []Init  `json:"inits"`   // rows of the study's table
 }
 
 // Default is the study: 20 layers of 64 filters from each initialisation.
 var Default = Config{
-	Init: He, Depth: 20, Width: 64, Learner: KMeans, Whiten: true, Patch: 6, Filters: 100, Size: 16,
+	Init: He, Depth: 20, Width: 64, Learner: KMeans, Whiten: true, Patch: 6, Filters: 100, Stride: 1, Size: 16,
 	Inits: []Init{Zero, Constant, Normal, LeCun, Glorot, He, Orthogonal},
 }
 
@@ -158,7 +161,7 @@ func Deep(c Config, classes int) recipes.Network {
 // Shallow is a single layer of Filters of Patch×Patch, pooled over the quarters of the image: images [B H W C] → logits [B K].
 func Shallow(c Config, classes int) recipes.Network {
 	return func(s *model.Scope, x *graph.Node) *graph.Node {
-		x = layers.ReLU(layers.Conv(s.In("conv1"), x, layers.ConvOptions{Filters: c.Filters, Size: c.Patch, Pad: layers.Valid}))
+		x = layers.ReLU(layers.Conv(s.In("conv1"), x, layers.ConvOptions{Filters: c.Filters, Size: c.Patch, Stride: c.Stride, Pad: layers.Valid}))
 		return layers.Dense(s.In("output"), quarters(x), classes)
 	}
 }

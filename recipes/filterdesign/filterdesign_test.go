@@ -356,7 +356,7 @@ func TestEncoding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := &Encoder{Patch: 4, Mean: basis.Mean, Whiten: basis.Whitening()}
+		e := &Encoder{Patch: 4, Stride: 2, Mean: basis.Mean, Whiten: basis.Whitening()}
 		if e.Filters, err = KMeans.Learn(e.Apply(x), 5, r); err != nil {
 			t.Fatal(err)
 		}
@@ -367,7 +367,7 @@ func TestEncoding(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := layertest.Floats(y)
-		const side, quarter = 13, 6 // places of a patch of 4 in 16 pixels, those of the first quarter
+		const side, quarter = 7, 3 // places of a patch of 4 in 16 pixels, two apart, and those of the first quarter
 		want := make([]float64, 5)
 		for top := range quarter {
 			for left := range quarter {
@@ -375,7 +375,7 @@ func TestEncoding(t *testing.T) {
 				row := patch.RawRowView(0)
 				for v := range 4 {
 					for k := range 12 {
-						row[v*12+k] = float64(plain.PixelsAt(0)[((top+v)*16+left)*3+k]) / 255
+						row[v*12+k] = float64(plain.PixelsAt(0)[((2*top+v)*16+2*left)*3+k]) / 255
 					}
 				}
 				normalize(row)

@@ -94,6 +94,7 @@ func (b *Basis) Whitening() *mat.Dense {
 // An Encoder turns images into features by their distances from filters (Coates, Ng, Lee 2011, section 3.2.2).
 type Encoder struct {
 	Patch   int
+	Stride  int // between the patches that are encoded; 0: 1
 	Mean    []float64
 	Whiten  *mat.Dense // [d d]; nil: patches are taken as they are
 	Filters *mat.Dense // [K d]
@@ -124,11 +125,11 @@ func (e *Encoder) Features(x *graph.Node) *graph.Node {
 		}
 		return graph.ConvertDType(graph.Reshape(graph.Const(g, flat), rows, columns), dtype)
 	}
-	h, w := x.Shape().Dimensions[1]-e.Patch+1, x.Shape().Dimensions[2]-e.Patch+1
+	h, w, stride := x.Shape().Dimensions[1]-e.Patch+1, x.Shape().Dimensions[2]-e.Patch+1, max(e.Stride, 1)
 	var shifted []*graph.Node
 	for v := range e.Patch {
 		for u := range e.Patch {
-			shifted = append(shifted, graph.Slice(x, graph.AxisRange(), graph.AxisRange(v, v+h), graph.AxisRange(u, u+w)))
+			shifted = append(shifted, graph.Slice(x, graph.AxisRange(), graph.AxisRange(v, v+h).Stride(stride), graph.AxisRange(u, u+w).Stride(stride)))
 		}
 	}
 	p := graph.Concatenate(shifted, -1) // [B h w d]
