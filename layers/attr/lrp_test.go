@@ -136,6 +136,13 @@ func twoDense(s *model.Scope, x *Node) *Node {
 	return layers.Dense(s.In("b"), x, 3)
 }
 
+func set(t *testing.T, v *model.Variable, value *tensors.Tensor) {
+	t.Helper()
+	if err := v.SetValue(value); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // setBiases gives values to all biases, which start from 0.
 func setBiases(t *testing.T, b compute.Backend, store *model.Store, n attr.Network, x *tensors.Tensor) {
 	t.Helper()
@@ -144,7 +151,7 @@ func setBiases(t *testing.T, b compute.Backend, store *model.Store, n attr.Netwo
 	for v := range store.IterVariables() {
 		if v.Name() == "biases" || v.Name() == "offset" || v.Name() == "mean" {
 			seed++
-			v.MustSetValue(layertest.Random[float32](seed, v.Shape().Dimensions...))
+			set(t, v, layertest.Random[float32](seed, v.Shape().Dimensions...))
 		}
 	}
 }
@@ -290,8 +297,8 @@ func TestNormalisationIsFolded(t *testing.T) {
 	}
 	setBiases(t, b, store, network(false), x)
 	value := func(name string) []float64 { return layertest.Floats(store.GetVariable(name).MustValue()) }
-	store.GetVariable("/norm/variance").MustSetValue(tensors.FromValue([]float32{0.5, 1, 2, 3}))
-	store.GetVariable("/norm/scale").MustSetValue(tensors.FromValue([]float32{1, -1, 0.5, 2}))
+	set(t, store.GetVariable("/norm/variance"), tensors.FromValue([]float32{0.5, 1, 2, 3}))
+	set(t, store.GetVariable("/norm/scale"), tensors.FromValue([]float32{1, -1, 0.5, 2}))
 	w, bias, variance, scale, mean, offset := value("/conv/weights"), value("/conv/biases"), value("/norm/variance"), value("/norm/scale"), value("/norm/mean"), value("/norm/offset")
 	weights, biases := make([]float32, len(w)), make([]float32, len(bias))
 	for i := range w {
@@ -301,8 +308,8 @@ func TestNormalisationIsFolded(t *testing.T) {
 		biases[i] = float32((bias[i]-mean[i])*scale[i]/math.Sqrt(variance[i]+1e-5) + offset[i])
 	}
 	scoresOf(t, b, store, network(true), x, 0)
-	store.GetVariable("/folded/weights").MustSetValue(tensors.FromFlatDataAndDimensions(weights, 3, 3, 2, 4))
-	store.GetVariable("/folded/biases").MustSetValue(tensors.FromFlatDataAndDimensions(biases, 4))
+	set(t, store.GetVariable("/folded/weights"), tensors.FromFlatDataAndDimensions(weights, 3, 3, 2, 4))
+	set(t, store.GetVariable("/folded/biases"), tensors.FromFlatDataAndDimensions(biases, 4))
 	for _, rule := range []attr.PropagationRule{attr.Epsilon{Epsilon: 0.1}, attr.Gamma{Gamma: 0.25}, attr.AlphaBeta{Alpha: 2, Beta: 1}, attr.WSquare{}} {
 		lrp := attr.LRP(attr.Composite{Conv: rule})
 		near(t, rule.String(), explain(t, b, store, network(false), lrp, x, 1), explain(t, b, store, network(true), lrp, x, 1), 1e-4)

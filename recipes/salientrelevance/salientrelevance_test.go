@@ -175,7 +175,9 @@ func relevanceOf(t *testing.T, composite attr.Composite, setBiases bool) (total,
 		for v := range store.IterVariables() {
 			if v.Name() == "biases" {
 				seed++
-				v.MustSetValue(layertest.Random[float32](seed, v.Shape().Dimensions...))
+				if err := v.SetValue(layertest.Random[float32](seed, v.Shape().Dimensions...)); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		if outputs, err = model.CallOnce(b, store, func(s *model.Scope, x *graph.Node) *graph.Node { return network(s, x) }, x); err != nil {
