@@ -24,6 +24,10 @@ var quick = map[string]struct {
 		`nothing taken out: plain \d+\.\d %, residual \d+\.\d %, stochastic depth \d+\.\d %`, `block4/pointwise`,
 		`MobileNet: test accuracy \d+\.\d %`,
 	}},
+	"what-networks-learn.ipynb": {[]string{"steps=40", "examples=1000"}, 10, []string{
+		`held-out accuracy \d+\.\d %, guessing 10\.0 %`, `correlation with the formula -?\d\.\d\d`, `layers: \[conv1 conv2 conv3 conv4 \w+\]`,
+		`kept on average over all angles: plain \d+ %, log-polar \d+ %`,
+	}},
 	"quickstart.ipynb": {[]string{"epochs=1"}, 8, []string{`test accuracy \d+\.\d %`, `after \d+ steps`, `128 pictures classified in`}},
 }
 
