@@ -112,7 +112,7 @@ func viewed(t *recipes.Trial, c Config, sets []*datasets.Images, names []string)
 	})
 }
 
-// found draws a scene with its probability map, the thing's box in green and the best fixation in red.
+// found draws a scene with its probability map, the thing's box in green and the best fixation in white.
 func found(s search, p []float64) *fig.Figure {
 	best := 0
 	for i := range p {
@@ -136,8 +136,8 @@ func found(s search, p []float64) *fig.Figure {
 	}
 	frame(scene, s.box, color.NRGBA{0, 220, 60, 255})
 	at := s.fixated[best]
-	frame(scene, image.Rect(at.X-2, at.Y-2, at.X+3, at.Y+3), color.NRGBA{255, 40, 40, 255})
-	return fig.Overlay(fig.FromImage(scene), fig.FromMatrix(heat), fig.OverlayOptions{Title: fmt.Sprintf("p(%s) by fixation", classes[s.label]), Clip: 100})
+	frame(scene, image.Rect(at.X-2, at.Y-2, at.X+3, at.Y+3), color.NRGBA{255, 255, 255, 255})
+	return fig.Overlay(fig.FromImage(scene), fig.FromMatrix(heat), fig.OverlayOptions{Title: fmt.Sprintf("p(%s) by fixation", classes[s.label]), Clip: 100, Width: 220})
 }
 
 func frame(im *image.NRGBA, box image.Rectangle, c color.NRGBA) {

@@ -105,7 +105,7 @@ func Sample(x *graph.Node, ys, xs []float64, rows, columns int) *graph.Node {
 }
 
 // Inverse puts log-polar views [B View View C] back on the plain grid of the images: [B Size Size C]. Inside the innermost circle lies that
-// circle's colour; outside the outermost one is black.
+// circle's colour; outside the outermost one all is 0.
 func (c Config) Inverse(view *graph.Node) *graph.Node {
 	ratio := math.Log(c.outer() / c.Inner)
 	// The first column once more behind the last one, since angles go round.
