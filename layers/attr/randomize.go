@@ -24,6 +24,9 @@ type RandomizeOptions struct {
 	// Independent randomises one layer at a time and leaves the others as they were learnt. Otherwise layers are
 	// randomised from the output down, each together with all above it.
 	Independent bool
+	// Magnitudes compares magnitudes, which is what an eye sees of a saliency map, and the sterner test: that an object is still
+	// marked, though with other signs, counts as unchanged. Otherwise values are compared as they are, summed over channels.
+	Magnitudes bool
 	// Threshold is the similarity from which on a map counts as unchanged; 0: 0.5.
 	Threshold float64
 	Seed      uint64
@@ -33,7 +36,7 @@ type RandomizeOptions struct {
 // A Sanity is how one method's maps fared when the weights were made random.
 type Sanity struct {
 	Method string
-	// Spearman is the rank correlation with the maps of the network as it is, of magnitudes, and SSIM their structural
+	// Spearman is the rank correlation with the maps of the network as it is, and SSIM their structural
 	// similarity (0 for maps under 7×7): means over the images, for each of the Layers.
 	Layers         []string
 	Spearman, SSIM []float64
@@ -101,7 +104,10 @@ func Randomize(ctx context.Context, backend compute.Backend, store *model.Store,
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		defer release(result, outputs)
-		return magnitudes(result, d)
+		if o.Magnitudes {
+			return magnitudes(result, d)
+		}
+		return perPixel(result, d)
 	}
 	for _, name := range slices.Sorted(maps.Keys(methods)) {
 		if explainers[name], err = NewExplainer(backend, copied, network, methods[name]); err != nil {
