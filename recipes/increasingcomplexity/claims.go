@@ -12,7 +12,7 @@ import (
 
 // small is the training of the clones claim: 16×16 and grey, so that a covariance has 256² numbers.
 func small(clone Clone) Config {
-	return Config{Clone: clone, Network: ConvNet, Size: 16, Steps: 800, Batch: 64, Rate: 0.02}
+	return Config{Clone: clone, Network: ConvNet, Size: 16, Images: 8000, Steps: 800, Batch: 64, Rate: 0.02}
 }
 
 // The steps that the clones claim speaks of.

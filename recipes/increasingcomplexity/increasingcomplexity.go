@@ -41,6 +41,7 @@ type Config struct {
 	Network Architecture `json:"network"`
 	Size    int          `json:"size"`   // height and width of the images
 	Colour  bool         `json:"colour"` // false: brightness alone
+	Images  int          `json:"images,omitempty"` // to train on, validation included, and a quarter as many to test on; 0: all
 	Steps   int          `json:"steps"`
 	Batch   int          `json:"batch"`
 	Rate    float64      `json:"rate"`
@@ -65,7 +66,7 @@ var Recipe = recipes.Register(recipes.Recipe[Config]{
 		"convnet": {Network: ConvNet, Size: 32, Colour: true, Steps: Default.Steps, Batch: 128, Rate: 0.05}, "mixture": mixed,
 	},
 	Tiny: func(c Config) Config {
-		c.Network, c.Size, c.Colour, c.Steps, c.Batch = TwoLayer, 8, false, 6, 32
+		c.Network, c.Size, c.Images, c.Colour, c.Steps, c.Batch = TwoLayer, 8, 400, false, 6, 32
 		return c
 	},
 	Study:  study,
@@ -143,7 +144,7 @@ func study(c Config) recipes.Program {
 
 // open reads the images of a configuration, with its clone in place of those to train on.
 func open(ctx context.Context, t *recipes.Trial, c Config) (recipes.Data, error) {
-	data, err := t.Images(ctx, recipes.ImageOptions{Size: c.Size, Seed: 1})
+	data, err := t.Images(ctx, recipes.ImageOptions{Size: c.Size, Train: c.Images, Test: c.Images / 4, Seed: 1})
 	if err != nil {
 		return data, err
 	}
