@@ -39,8 +39,8 @@ const (
 type Config struct {
 	Clone   Clone        `json:"clone,omitempty"` // what is trained on
 	Network Architecture `json:"network"`
-	Size    int          `json:"size"`   // height and width of the images
-	Colour  bool         `json:"colour"` // false: brightness alone
+	Size    int          `json:"size"`             // height and width of the images
+	Colour  bool         `json:"colour"`           // false: brightness alone
 	Images  int          `json:"images,omitempty"` // to train on, validation included, and a quarter as many to test on; 0: all
 	Steps   int          `json:"steps"`
 	Batch   int          `json:"batch"`
