@@ -8,6 +8,9 @@
 // at best (synthetic).
 // Differs: of the clones the Gaussian ones, with the whole covariance and with a scalar one; mixtures of GANs and CIFAR-5m need data that
 // is not to be had here. The mixture is learnt by a network of two layers and not by one neuron.
+// Tried:   one or two seeds on validation images and on mixtures of other seeds. A network of two layers never left its Gaussian clone (36 % against
+// 36 % after 800 steps); one of convolutions did (45 against 37 %). In a mixture of 24 dimensions, four of them to a class, the fourth moments were
+// not learnt at all in 4,000 steps; in 8 dimensions, two to a class, they were after 900 to 1,000.
 package increasingcomplexity
 
 import (

@@ -7,6 +7,8 @@
 // or not, equal steps.
 // Differs: of the guides the convolutional ones; ViT and the sequence tasks are left out. What is compared are layers after their
 // activation.
+// Tried:   one seed on validation images each. With 24 hidden layers the network learns alone (36 %) and an untrained guide adds nothing (36 %).
+// With 48, as in the paper, it comes to 21 % alone, to 30 % with an untrained guide and to 29 % with a trained one, itself at 47 %.
 package untrainable
 
 import (
