@@ -61,7 +61,7 @@ func both(of func(recipes.Values) float64) func(map[string]recipes.Values) float
 }
 
 func measure(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
-	options := recipes.ImageOptions{Sets: []string{"shapes"}, Size: 32, Classes: 4, Train: 4500, Test: 120, Valid: 0.05, Seed: imageSeed}
+	options := recipes.ImageOptions{Sets: []string{"shapes"}, Size: 32, Classes: 4, Train: 5000, Test: 120, Valid: 0.05, Seed: imageSeed}
 	fit := recipes.Fit{Epochs: 3, Batch: 32, LearningRate: 0.02, LogEvery: 25}
 	if t.Scale == recipes.PaperScale {
 		options.Size, options.Classes, options.Train, options.Test = 112, 0, 100_000, 2000

@@ -140,7 +140,7 @@ func TestSumOfSmallest(t *testing.T) {
 		for _, v := range noise(2, 7) {
 			rows = append(rows, v*v)
 		}
-		for k := 1; k <= 7; k++ {
+		for _, k := range []int{1, 4, 7} {
 			y, err := graph.CallOnce(b, func(x *graph.Node) *graph.Node { return sumOfSmallest(x, k) }, tensors.FromFlatDataAndDimensions(rows, 1, 4, 7))
 			if err != nil {
 				t.Fatal(err)
