@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"gonum.org/v1/gonum/stat"
+
 	"fovea/datasets"
 	"fovea/notebooks/fig"
 	"fovea/recipes"
@@ -193,10 +195,11 @@ func correlated(v map[string]recipes.Values, a, b string) float64 {
 
 // draw shows the components, and one network's profile before and after training with the formula.
 func (o *observation) draw(t *recipes.Trial) error {
+	// Scaled and shifted to lie closest, as a correlation allows: what is left of the start is nearly constant.
 	scaled := Whitening(o.components.Variance, o.time)
-	factor := mean(o.end) / mean(scaled)
+	offset, factor := stat.LinearRegression(scaled, o.end, nil, false)
 	for i := range scaled {
-		scaled[i] *= factor
+		scaled[i] = offset + factor*scaled[i]
 	}
 	index := make([]float64, len(scaled))
 	for i := range index {
@@ -210,7 +213,7 @@ func (o *observation) draw(t *recipes.Trial) error {
 		return fig.Column(tiles, fig.Curves(fig.CurveOptions{
 			Title: "Energy of the first layer", XLabel: "principal component, by falling variance", YLabel: "energy", LogX: true,
 			Caption: fmt.Sprintf("%s, seed %d; the formula correlates with the trained profile with %.2f", t.Arm, t.Seed, o.formula),
-		}, fig.Series{Name: "start", X: index, Y: o.start, Dashed: true}, fig.Series{Name: "trained", X: index, Y: o.end}, fig.Series{Name: "formula", X: index, Y: scaled}))
+		}, fig.Series{Name: "start", X: index, Y: o.start, Dashed: true}, fig.Series{Name: "trained", X: index, Y: o.end}, fig.Series{Name: "formula, scaled and shifted", X: index, Y: scaled}))
 	})
 	if err != nil {
 		return err
