@@ -9,11 +9,11 @@ import (
 	"fovea/recipes"
 )
 
-// small is the method at the size of the claims' images, of which 7 pixels would be a quarter, not the 35th part; and at 0.3
-// of their size 10 pixels would be left.
+// small is the method at the size of the claims' images, of which 7 pixels would be a quarter, not the 35th part; and at 0.5
+// of their size 16 pixels would be left, on which no object keeps its place.
 func small(network string) Config {
 	c := Default
-	c.Patch, c.Neighbours, c.Scales, c.Network = 3, 16, []float64{1, 0.8, 0.5}, network
+	c.Patch, c.Neighbours, c.Scales, c.Network = 3, 16, []float64{1, 0.8}, network
 	return c
 }
 
