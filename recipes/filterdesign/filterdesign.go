@@ -57,7 +57,7 @@ var Recipe = recipes.Register(recipes.Recipe[Config]{
 		Authors: "Hirani, Abdulla", Year: 2024, URL: "https://arxiv.org/abs/2410.21644",
 	},
 	Config: Default,
-	Tiny:   func(c Config) Config { c.Depth, c.Width, c.Size = 4, 8, 8; return c },
+	Tiny:   func(c Config) Config { c.Depth, c.Width, c.Size, c.Inits = 3, 8, 6, []Init{Glorot, He}; return c },
 	Study:  Study,
 	Claims: []recipes.Claim[Config]{unsupervisedClaim, initClaim, numberClaim},
 })
