@@ -97,12 +97,12 @@ var PaperFit = recipes.Fit{
 // Tiny has few units and small images.
 func Tiny(c Config) Config {
 	tiny := c
-	tiny.Classes, tiny.Size, tiny.Ratio = min(c.Classes, 4), 8, min(c.Ratio, 2)
+	tiny.Classes, tiny.Size, tiny.Ratio = min(c.Classes, 4), 16, min(c.Ratio, 2)
 	tiny.Filters, tiny.Hidden = eighths(c.Filters), eighths(c.Hidden)
 	if len(c.ResNet.Stages) > 0 {
 		tiny.ResNet.Stages, tiny.ResNet.Widths = nil, nil
 		for range c.ResNet.Stages {
-			tiny.ResNet.Stages, tiny.ResNet.Widths = append(tiny.ResNet.Stages, 1), append(tiny.ResNet.Widths, 6)
+			tiny.ResNet.Stages, tiny.ResNet.Widths = append(tiny.ResNet.Stages, 1), append(tiny.ResNet.Widths, 8)
 		}
 	}
 	return tiny
