@@ -239,7 +239,10 @@ func init() {
 		"mixture of four classes that differ from the first in their mean, their covariance or their fourth moments alone, told apart about equally well\n"+
 		"at best (synthetic).\n"+
 		"Differs: of the clones the Gaussian ones, with the whole covariance and with a scalar one; mixtures of GANs and CIFAR-5m need data that\n"+
-		"is not to be had here. The mixture is learnt by a network of two layers and not by one neuron.")
+		"is not to be had here. The mixture is learnt by a network of two layers and not by one neuron.\n"+
+		"Tried:   one or two seeds on validation images and on mixtures of other seeds. A network of two layers never left its Gaussian clone (36 % against\n"+
+		"36 % after 800 steps); one of convolutions did (45 against 37 %). In a mixture of 24 dimensions, four of them to a class, the fourth moments were\n"+
+		"not learnt at all in 4,000 steps; in 8 dimensions, two to a class, they were after 900 to 1,000.")
 	recipes.SetCard("irevnet", ""+
 		"Package irevnet builds residual networks that can be run backwards, from the last representation to the image.\n"+
 		"\n"+
@@ -329,11 +332,12 @@ func init() {
 		"Here:    two small networks, one in the manner of AlexNet and one in that of VGG, on synthetic shapes of 32×32 before\n"+
 		"clutter, 3 seeds: how much of the gradient, the relevance and the salient relevance lies on the object, in how many pieces\n"+
 		"its largest tenth falls, and what blurring it does to the score.\n"+
-		"Differs: patches are compared with those of their own scale only; they are 3 pixels wide and have 16 neighbours at three\n"+
+		"Differs: patches are compared with those of their own scale only; they are 3 pixels wide and have 16 neighbours at two\n"+
 		"scales where the paper has 7, 64 and four, since images have 32 pixels; foci are where the saliency is above 0.8 of its\n"+
 		"largest value.\n"+
-		"Tried:   patches of 5, 64 neighbours and the scale 0.3, judged by 88 validation images of another seed and one AlexNet: of the\n"+
-		"salient relevance 0.59 lay on the object without that scale, 0.55 with it, and 0.46 with patches of 5, of the relevance 0.59.\n"+
+		"Tried:   patches of 5, 64 neighbours and smaller scales, judged by 88 validation images of another seed and one network each. Of\n"+
+		"AlexNet's salient relevance 0.59 lay on the object with the scales 1, 0.8 and 0.5, 0.55 with 0.3 too, and 0.46 with patches of 5, of\n"+
+		"its relevance 0.59; of VGG's 0.64 and 0.59, of its relevance 0.72. The scale 0.5 was left out by that trend, untried.\n"+
 		"Covering pixels with the mean colour in place of blur: then random dots lower the logit by 0.6 of what the regions do.")
 	recipes.SetCard("scattering", ""+
 		"Package scattering extracts features with networks of general frames, non-linearities and pooling, and measures the theory's bounds.\n"+
@@ -452,7 +456,9 @@ func init() {
 		"Here:    a deep fully connected network without normalisation on CIFAR-10 of 16×16, alone and guided by a small convolutional network, trained\n"+
 		"or not, equal steps.\n"+
 		"Differs: of the guides the convolutional ones; ViT and the sequence tasks are left out. What is compared are layers after their\n"+
-		"activation.")
+		"activation.\n"+
+		"Tried:   one seed on validation images each. With 24 hidden layers the network learns alone (36 %) and an untrained guide adds nothing (36 %).\n"+
+		"With 48, as in the paper, it comes to 21 % alone, to 30 % with an untrained guide and to 29 % with a trained one, itself at 47 %.")
 	recipes.SetCard("vgg", ""+
 		"Package vgg builds the very deep plain networks of 3×3 convolutions.\n"+
 		"\n"+

@@ -205,7 +205,7 @@ func TestSuiteFindsStaleResult(t *testing.T) {
 	config := json.RawMessage(`{"filters":2,"sizes":null}`)
 	result := func() *recipes.Result {
 		return &recipes.Result{Recipe: "toy", Claims: []recipes.ClaimResult{{
-			Name: "c", Verdict: recipes.DoesNotHold, Seeds: []int64{1, 2, 3}, Arms: []recipes.ArmResult{{Name: "a", Config: config}},
+			Name: "c", Statement: toy().Claims[0].Statement, Verdict: recipes.DoesNotHold, Seeds: []int64{1, 2, 3}, Arms: []recipes.ArmResult{{Name: "a", Config: config}},
 			Tests: []recipes.TestResult{{Name: "t", Verdict: recipes.DoesNotHold}},
 		}}}
 	}
@@ -215,15 +215,16 @@ func TestSuiteFindsStaleResult(t *testing.T) {
 		t.Errorf("a result of these claims is refused: %v", checkResult(s, b))
 	}
 	for says, change := range map[string]func(*recipes.ClaimResult){
-		"threshold":  func(r *recipes.ClaimResult) { r.Tests[0].Threshold = 1 },
-		"test t":     func(r *recipes.ClaimResult) { r.Tests[0].Verdict = recipes.Reported },
-		"arm a":      func(r *recipes.ClaimResult) { r.Arms[0].Config = json.RawMessage(`{"filters":3}`) },
-		"1 seeds":    func(r *recipes.ClaimResult) { r.Seeds = r.Seeds[:1] },
-		"the remark": func(r *recipes.ClaimResult) { r.Note = "bad luck" },
+		"threshold": func(r *recipes.ClaimResult) { r.Tests[0].Threshold = 1 },
+		"test t":    func(r *recipes.ClaimResult) { r.Tests[0].Verdict = recipes.Reported },
+		"arm a":     func(r *recipes.ClaimResult) { r.Arms[0].Config = json.RawMessage(`{"filters":3}`) },
+		"1 seeds":   func(r *recipes.ClaimResult) { r.Seeds = r.Seeds[:1] },
+		"remark":    func(r *recipes.ClaimResult) { r.Note = "bad luck" },
+		"statement": func(r *recipes.ClaimResult) { r.Statement = "something else" },
 	} {
 		s.Result = result()
 		change(&s.Result.Claims[0])
-		if err := checkResult(s, b); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "fovea reproduce toy") {
+		if err := checkResult(s, b); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "fovea reproduce ") {
 			t.Errorf("a change of the %s gives %v", says, err)
 		}
 	}
