@@ -24,7 +24,7 @@ var quick = map[string]struct {
 		`nothing taken out: plain \d+\.\d %, residual \d+\.\d %, stochastic depth \d+\.\d %`, `block4/pointwise`,
 		`MobileNet: test accuracy \d+\.\d %`,
 	}},
-	"seeing.ipynb": {[]string{"epochs=1", "examples=1000", "asked=4", "samples=4", "steps=8"}, 16, []string{
+	"seeing.ipynb": {[]string{"epochs=1", "examples=1000", "asked=4", "samples=4", "steps=8"}, 15, []string{
 		`test accuracy \d+\.\d % on 600 pictures`, `Smooth Grad-CAM\+\+ +class activation`, `\d+ methods explained 4 pictures each`,
 		`Gradient: depends on the weights`, `Guided backpropagation: does not change when \d of 5 layers are random`,
 		`the object takes \d+ % of the area`, `no tap "conv9": the network has conv1, conv2, conv3, conv4`,
