@@ -73,6 +73,7 @@ var guidanceClaim = recipes.Claim[Config]{
 		{Name: "guide", Statement: "test accuracy of the trained guide itself", Unit: "%", Reported: true, Value: func(v map[string]recipes.Values) float64 { return v[trainedGuide]["guide"] }},
 		{Name: "training", Statement: "training accuracy with a trained guide less that alone", Unit: "points", Reported: true, Value: gain(trainedGuide, "training accuracy")},
 	},
+	Remark: "The trained guide gives what was asked (6.0 ± 0.9 points). The untrained one gives 2.9 ± 1.6, more than the 2 asked on average, which six seeds leave open.",
 	Figures: func(r recipes.ClaimResult) (map[string]recipes.Figure, error) {
 		var arms []string
 		var test, training [][]float64
