@@ -69,7 +69,7 @@ var Recipe = recipes.Register(recipes.Recipe[Config]{
 		"convnet": {Network: ConvNet, Size: 32, Colour: true, Steps: Default.Steps, Batch: 128, Rate: 0.05}, "mixture": mixed,
 	},
 	Tiny: func(c Config) Config {
-		c.Network, c.Size, c.Images, c.Colour, c.Steps, c.Batch = TwoLayer, 8, 400, false, 6, 32
+		c.Network, c.Size, c.Images, c.Colour, c.Steps, c.Batch = TwoLayer, 16, 400, false, 6, 32
 		return c
 	},
 	Study:  study,
