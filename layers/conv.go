@@ -94,6 +94,30 @@ func convolution(x, kernel *graph.Node, o ConvOptions) *graph.Node {
 		return depthwise(x, kernel, strides, dilations, pads)
 	}
 
+	if groups == 1 && channels <= fewChannels && allOnes(strides) && allOnes(dilations) {
+		back, reaches := reach(sizes, pads)
+		if reaches {
+			return patchGradient(x, kernel, back, func(x *graph.Node) *graph.Node {
+				return grouped(x, kernel, 1, strides, dilations, pads)
+			})
+		}
+	}
+	return grouped(x, kernel, groups, strides, dilations, pads)
+}
+
+// reach is how far windows reach beyond the padding, and whether no padding is wider than that.
+func reach(sizes []int, pads [][2]int) (back [][2]int, ok bool) {
+	ok = true
+	for i, p := range pads {
+		back = append(back, [2]int{sizes[i] - 1 - p[0], sizes[i] - 1 - p[1]})
+		ok = ok && back[i][0] >= 0 && back[i][1] >= 0
+	}
+	return back, ok
+}
+
+// grouped is the convolution as GoMLX has it.
+func grouped(x, kernel *graph.Node, groups int, strides, dilations []int, pads [][2]int) *graph.Node {
+	sizes := kernel.Shape().Dimensions[:len(strides)]
 	x, pads, drop := rightGradient(x, sizes, strides, dilations, pads)
 	strided, dilated := !allOnes(strides), !allOnes(dilations)
 	conv := graph.Convolve(x, kernel).PaddingPerDim(pads).ChannelGroupCount(groups)

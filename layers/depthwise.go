@@ -11,16 +11,10 @@ import (
 func depthwise(x, kernel *graph.Node, strides, dilations []int, pads [][2]int) *graph.Node {
 	n := len(strides)
 	sizes := slices.Clone(kernel.Shape().Dimensions[:n])
-	back := make([][2]int, n)
-	// Of a convolution that keeps the number of channels the gradient is such a convolution too, if no padding is wider than
-	// what the window reaches.
-	turns := allOnes(strides) && allOnes(dilations) && kernel.Shape().Dimensions[n+1] == x.Shape().Dimensions[n+1]
-	for i, p := range pads {
-		back[i] = [2]int{sizes[i] - 1 - p[0], sizes[i] - 1 - p[1]}
-		turns = turns && back[i][0] >= 0 && back[i][1] >= 0
-	}
+	// Of a convolution that keeps the number of channels the gradient is such a convolution too.
+	back, reaches := reach(sizes, pads)
 	var y *graph.Node
-	if turns {
+	if reaches && allOnes(strides) && allOnes(dilations) && kernel.Shape().Dimensions[n+1] == x.Shape().Dimensions[n+1] {
 		y = turnedDepthwise(x, kernel, pads, back)
 	} else {
 		y = shiftedSum(x, kernel, strides, dilations, pads)
