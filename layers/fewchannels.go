@@ -22,9 +22,9 @@ func patchGradient(x, kernel *graph.Node, back [][2]int, convolve func(x *graph.
 		dims := slices.Clone(fromY.Shape().Dimensions)
 		weights := graph.Transpose(graph.Reshape(kernel, -1, filters), 0, 1)       // [K taps·C]
 		patches := graph.Dot(graph.Reshape(fromY, -1, filters), weights).Product() // [B·H'·W' taps·C]
-		dims[n+1] = patches.Shape().Dimensions[1]                                  //
-		patches = graph.Reshape(patches, dims...)                                  // [B H' W' taps·C]
-		patches = padSpace(patches, graph.ScalarZero(x.Graph(), x.DType()), back)  // [B H+h−1 W+w−1 taps·C]
+		dims[n+1] = patches.Shape().Dimensions[1]
+		patches = graph.Reshape(patches, dims...)                                 // [B H' W' taps·C]
+		patches = padSpace(patches, graph.ScalarZero(x.Graph(), x.DType()), back) // [B H+h−1 W+w−1 taps·C]
 		tap := dims[n+1] / channels
 		var sum *graph.Node
 		for shifted := range windows(patches, sizes, slices.Repeat([]int{1}, n), nil) { // [B H W taps·C]
