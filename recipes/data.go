@@ -47,3 +47,33 @@ func OpenImages(ctx context.Context, name string, o ImageOptions) (Data, error) 
 	rest, valid := train.SplitStratified(1-part, o.Seed)
 	return Data{Train: rest, Valid: valid, Test: test}, nil
 }
+
+// heldOut is how many images stand in for a test set of no stated size.
+const heldOut = 2000
+
+// openHeldOut is OpenImages without a look at the test images: as many are taken from the training file instead, and the
+// parts for training and validation stay as large as they were where the file has that many.
+func openHeldOut(ctx context.Context, name string, o ImageOptions) (Data, error) {
+	test := o.Test
+	if test == 0 {
+		test = heldOut
+	}
+	part := o.Valid
+	if part == 0 {
+		part = 0.1
+	}
+	if o.Train > 0 {
+		o.Valid = part * float64(o.Train) / float64(o.Train+test)
+		o.Train += test
+	}
+	o.Test = 1 // the least that can be opened; it is not looked at
+	d, err := OpenImages(ctx, name, o)
+	if err != nil {
+		return Data{}, err
+	}
+	if test >= d.Train.N {
+		return Data{}, fmt.Errorf("%d of %d training images cannot stand in for the test set", test, d.Train.N)
+	}
+	d.Train, d.Test = d.Train.SplitStratified(1-float64(test)/float64(d.Train.N), o.Seed+1)
+	return d, nil
+}

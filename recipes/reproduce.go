@@ -28,14 +28,17 @@ import (
 // ReproduceOptions says how claims are run.
 type ReproduceOptions struct {
 	Backend compute.Backend
-	Scale   Scale         // empty: small
-	Seeds   int           // 0: as many as the claim says
-	Dataset string        // replaces the claim's own choice of data
-	Claims  []string      // names; nil: all
-	Work    string        // folder of the finished trials, which are not run again
-	Out     string        // folder of result.json, the figures and report.html
-	Fresh   bool          // run finished trials again
-	Budget  time.Duration // of each claim; 0: the claim's own at small scale, none at paper scale
+	Scale   Scale    // empty: small
+	Seeds   int      // 0: as many as the claim says
+	Dataset string   // replaces the claim's own choice of data
+	Claims  []string // names; nil: all
+	Work    string   // folder of the finished trials, which are not run again
+	Out     string   // folder of result.json, the figures and report.html
+	Fresh   bool     // run finished trials again
+	// Validate measures without the test images and with other seeds: images held out of the training set stand in for them.
+	// So an experiment can be designed before it is run. Nothing is written to Out.
+	Validate bool
+	Budget   time.Duration // of each claim; 0: the claim's own at small scale, none at paper scale
 
 	Progress Progress  // nil: none
 	Log      io.Writer // nil: none
@@ -62,6 +65,9 @@ func (e *Entry) Reproduce(ctx context.Context, o ReproduceOptions) (*Result, err
 	}
 	if o.Seeds < 0 {
 		return nil, fmt.Errorf("%d seeds", o.Seeds)
+	}
+	if o.Validate {
+		o.Out = ""
 	}
 	claims, err := e.chosen(o.Claims)
 	if err != nil {
@@ -204,7 +210,7 @@ func (x Experiment) trial(ctx context.Context, e *Entry, o ReproduceOptions, arm
 	if err != nil {
 		return nil, err
 	}
-	key := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%s\n%s\n%s", stamp, config, o.Scale, o.Dataset, o.Backend.Description(), os.Getenv("FOVEA_DATA"))))
+	key := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%v\n%s\n%s\n%s\n%s\n%s\n%s", o.Validate, stamp, config, o.Scale, o.Dataset, o.Backend.Description(), os.Getenv("FOVEA_DATA"))))
 	dir := ""
 	if o.Work != "" {
 		dir = filepath.Join(o.Work, x.Name, url.PathEscape(arm.Name))
@@ -215,9 +221,12 @@ func (x Experiment) trial(ctx context.Context, e *Entry, o ReproduceOptions, arm
 	}
 	t := &Trial{
 		Backend: o.Backend, Arm: arm.Name, Seed: seed, Scale: o.Scale, Progress: progress, Log: o.Log,
-		dataset: o.Dataset, shared: common,
+		dataset: o.Dataset, shared: common, validate: o.Validate,
 	}
-	if seed == 1 && dir != "" {
+	if o.Validate {
+		t.Seed += validationSeeds
+	}
+	if !o.Validate && seed == 1 && dir != "" {
 		t.pictures = dir
 	}
 	common.enter(arm.Name)
@@ -247,6 +256,9 @@ func (x Experiment) trial(ctx context.Context, e *Entry, o ReproduceOptions, arm
 	}
 	return record, atomicfile.WriteBytes(recordPath(dir, seed), data)
 }
+
+// validationSeeds is added to the seeds of a validation, so that no weights of a record are looked at either.
+const validationSeeds = 1000
 
 func recordPath(dir string, seed int64) string {
 	return filepath.Join(dir, fmt.Sprintf("seed%d.json", seed))

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fovea/datasets"
 )
 
 func TestMeanErrorAndJudge(t *testing.T) {
@@ -244,5 +246,53 @@ func TestRejudge(t *testing.T) {
 	e.Claims[0].Tests[0].Threshold = 1
 	if _, err := e.Rejudge(o.Out); err == nil || !strings.Contains(err.Error(), "another experiment") {
 		t.Errorf("a threshold that was moved after the run gave %v", err)
+	}
+}
+
+// A validation sees no test image, uses other seeds, and leaves a result as it is.
+func TestValidateLeavesTheTestImagesAlone(t *testing.T) {
+	options := ImageOptions{Sets: []string{"shapes"}, Train: 100, Test: 40, Size: 16, Seed: 3}
+	tested, err := OpenImages(context.Background(), "shapes", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []Data
+	e, _ := experiment(t, func(ctx context.Context, tr *Trial) error {
+		if tr.Seed <= validationSeeds || tr.Pictures() {
+			t.Errorf("seed %d, pictures %v", tr.Seed, tr.Pictures())
+		}
+		d, err := tr.Images(ctx, options)
+		seen = append(seen, d)
+		if err != nil {
+			return err
+		}
+		d, err = tr.Generated("drawn", 1, func() (Data, error) { return tested, nil })
+		if d.Test != d.Valid {
+			t.Error("generated test images were shown")
+		}
+		return err
+	})
+	o := ReproduceOptions{Backend: testBackend(t), Work: t.TempDir(), Out: t.TempDir(), Validate: true}
+	if _, err := e.Reproduce(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	d := seen[0]
+	if d.Train.N != tested.Train.N || d.Valid.N != tested.Valid.N || d.Test.N != tested.Test.N {
+		t.Errorf("%d, %d and %d images, want %d, %d and %d", d.Train.N, d.Valid.N, d.Test.N, tested.Train.N, tested.Valid.N, tested.Test.N)
+	}
+	known := map[string]bool{}
+	size := d.Train.H * d.Train.W * d.Train.C
+	for _, im := range []*datasets.Images{tested.Test, d.Train} {
+		for i := range im.N {
+			known[string(im.Pixels[i*size:(i+1)*size])] = true
+		}
+	}
+	for i := range d.Test.N {
+		if known[string(d.Test.Pixels[i*size:(i+1)*size])] {
+			t.Fatalf("held-out image %d is a test or a training image", i)
+		}
+	}
+	if left, err := os.ReadDir(o.Out); err != nil || len(left) > 0 {
+		t.Errorf("written: %v, %v", left, err)
 	}
 }

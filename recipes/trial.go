@@ -25,6 +25,7 @@ type Trial struct {
 	Progress Progress  // never nil
 	Log      io.Writer // lines for the user; never nil
 
+	validate bool   // the test images are not to be seen: others stand in for them
 	dataset  string // what the user asked for in place of the claim's own choice
 	pictures string // folder for figures, empty: they are not wanted
 	saved    []string
@@ -64,7 +65,12 @@ func (t *Trial) Images(ctx context.Context, o ImageOptions) (Data, error) {
 	d, ok := t.shared.images[key]
 	if !ok {
 		var err error
-		if d, err = OpenImages(ctx, t.dataset, o); err != nil {
+		if t.validate {
+			d, err = openHeldOut(ctx, t.dataset, o)
+		} else {
+			d, err = OpenImages(ctx, t.dataset, o)
+		}
+		if err != nil {
 			return Data{}, err
 		}
 		t.shared.images[key] = d
@@ -90,6 +96,12 @@ func (t *Trial) Generated(name string, seed uint64, draw func() (Data, error)) (
 			if err := part.Validate(); err != nil {
 				return Data{}, err
 			}
+		}
+		if t.validate {
+			if d.Valid.N == 0 {
+				return Data{}, fmt.Errorf("images %s: none are held out for validation", name)
+			}
+			d.Test = d.Valid
 		}
 		t.shared.images[key] = d
 	}

@@ -27,6 +27,7 @@ type reproduceOptions struct {
 	claims           []string
 	fresh, all       bool
 	rejudge          bool
+	validate         bool
 	budget           time.Duration
 }
 
@@ -40,9 +41,13 @@ threshold that was set beforehand, and writes result.json, figures, and report.h
 that its seeds leave inconclusive is measured with as many again, once.
 
 A finished trial (an arm with a seed) is kept: when the time budget ends or you press Ctrl-C, the same command goes on from
-there. --fresh runs all trials again. A claim that doesn't hold is a result, not an error.`,
+there. --fresh runs all trials again. A claim that doesn't hold is a result, not an error.
+
+To design an experiment, --validate runs it without a look at the test images: with images held out of the training set in
+their place, with other seeds, and without writing a result.`,
 		Example: `  fovea reproduce vgg
   fovea reproduce vgg --claim depth --seeds 5 --data shapes --out results
+  fovea reproduce vgg --validate --seeds 2
   fovea reproduce --all`,
 		ValidArgsFunction: recipeNames,
 		RunE:              func(cmd *cobra.Command, args []string) error { return reproduce(cmd, args, o) },
@@ -56,6 +61,7 @@ there. --fresh runs all trials again. A claim that doesn't hold is a result, not
 	flags.BoolVar(&o.fresh, "fresh", false, "run finished trials again")
 	flags.BoolVar(&o.all, "all", false, "all recipes that have claims")
 	flags.BoolVar(&o.rejudge, "rejudge", false, "measure nothing: write words, figures and report again from the recorded values")
+	flags.BoolVar(&o.validate, "validate", false, "measure on held-out training images with other seeds, and write nothing")
 	flags.DurationVar(&o.budget, "budget", 0, "wall time for each claim (0: as the claim says)")
 	return cmd
 }
@@ -80,6 +86,9 @@ func reproduce(cmd *cobra.Command, names []string, o reproduceOptions) error {
 	if o.all {
 		entries = slices.DeleteFunc(recipes.All(), func(e *recipes.Entry) bool { return len(e.Claims) == 0 })
 	}
+	if o.validate && (o.rejudge || o.out != "") {
+		return errors.New("reproduce: --validate writes no result: leave out --out and --rejudge")
+	}
 	if o.rejudge {
 		return rejudge(cmd.OutOrStdout(), entries, o)
 	}
@@ -91,9 +100,13 @@ func reproduce(cmd *cobra.Command, names []string, o reproduceOptions) error {
 	if choice.Warning != "" {
 		fmt.Fprintln(log, choice.Warning)
 	}
+	suffix := ""
+	if o.validate {
+		suffix = "-validation"
+	}
 	var failed []error
 	for _, e := range entries {
-		work, err := home.Cache("trials", e.Name+"-"+o.scale)
+		work, err := home.Cache("trials", e.Name+"-"+o.scale+suffix)
 		if err != nil {
 			return err
 		}
@@ -103,7 +116,7 @@ func reproduce(cmd *cobra.Command, names []string, o reproduceOptions) error {
 		}
 		r, err := e.Reproduce(ctx, recipes.ReproduceOptions{
 			Backend: b, Scale: recipes.Scale(o.scale), Seeds: o.seeds, Dataset: o.data, Claims: o.claims, Work: work, Out: out,
-			Fresh: o.fresh, Budget: o.budget, Progress: recipes.TerminalProgress(log), Log: log,
+			Fresh: o.fresh, Validate: o.validate, Budget: o.budget, Progress: recipes.TerminalProgress(log), Log: log,
 		})
 		if ctx.Err() != nil {
 			return err
@@ -113,6 +126,10 @@ func reproduce(cmd *cobra.Command, names []string, o reproduceOptions) error {
 			continue
 		}
 		printResult(cmd.OutOrStdout(), r)
+		if o.validate {
+			fmt.Fprintf(cmd.OutOrStdout(), "validation only: nothing was written\n\n")
+			continue
+		}
 		fmt.Fprintf(cmd.OutOrStdout(), "written to %s\n\n", out)
 	}
 	return errors.Join(failed...)
