@@ -3,6 +3,7 @@ package multisampledropout
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"fovea/notebooks/fig"
 	"fovea/recipes"
@@ -23,8 +24,10 @@ var samplesClaim = recipes.Claim[Config]{
 	Name:      "samples",
 	Statement: "8 dropout samples reach the training loss of one in at most 0.8 of its steps, and lower the test error by half a point at equal steps.",
 	Arms: []recipes.Arm[Config]{
-		{Name: "1 sample", Config: small(1)}, {Name: "2 samples", Config: small(2)}, {Name: "8 samples", Config: small(8)},
+		{Name: "1 sample", Config: small(1)}, {Name: "8 samples", Config: small(8)},
 	},
+	// The difference in test error scatters by a point from seed to seed.
+	Seeds: 8, Budget: 10 * time.Minute,
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		options, fit := recipes.ImageOptions{Size: c.Size, Train: 4000, Test: 2000, Seed: 1}, smallFit
 		if t.Scale == recipes.PaperScale {
@@ -69,18 +72,13 @@ var samplesClaim = recipes.Claim[Config]{
 			Value: func(v map[string]recipes.Values) float64 { return v["1 sample"]["error"] - v["8 samples"]["error"] },
 		},
 		{
-			Name: "2 samples", Statement: "what 2 samples take from the test error of 1", Unit: "points", Reported: true,
-			Value: func(v map[string]recipes.Values) float64 { return v["1 sample"]["error"] - v["2 samples"]["error"] },
-		},
-		{
 			Name: "cost", Statement: "time of a step with 8 samples over that with 1", Unit: "×", Reported: true,
 			Value: func(v map[string]recipes.Values) float64 {
 				return v["8 samples"]["step time"] / v["1 sample"]["step time"]
 			},
 		},
 	},
-	Remark: "The gain in steps is clear. That in test error is larger than the threshold on average, but three seeds leave its interval across it. " +
-		"A step costs more than the paper's few percent here, since the convolutions before the head are small beside it.",
+	Remark: "A step costs more than the paper's few percent here, since the convolutions before the head are small beside it.",
 	Figures: func(r recipes.ClaimResult) (map[string]recipes.Figure, error) {
 		var names []string
 		var steps, errors [][]float64
