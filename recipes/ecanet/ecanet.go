@@ -3,11 +3,15 @@
 // Paper:   Wang et al. 2020, ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks, https://arxiv.org/abs/1910.03151
 // Claim:   a gate needs no dimensionality reduction, only some interaction between neighbouring channels: ECA does what squeeze and
 // excite does, with a handful of parameters.
-// Here:    two superimposed shapes, one of which is asked for by a cue that only the mean over the whole image shows; no gate, squeeze
-// and excite, ECA with 3 neighbours and a gate without neighbours; 3 seeds.
+// Here:    two superimposed shapes, one of which is asked for by a cue that only the mean over the whole image shows. With gates in the units,
+// no gate, squeeze and excite and ECA with 3 neighbours; with one gate on the planes of the image, where the cue is in a neighbour of both
+// shapes, ECA and a gate without neighbours; 3 seeds.
 // Differs: the paper's 80 parameters for ResNet-50 come from the released kernels 3, 5, 5, 7; the formula of the paper gives 5, 5, 5, 7 and
 // 86. Both are variants, the formula is the default. The claim's task is our own: it makes the gate necessary, which a small natural
-// data set does not.
+// data set does not. Interaction is tested where a gate can get the cue in no other way; the gates of the paper's table 2 are in the units.
+// Tried:   at first the gate without neighbours stood in the units, too. A 1×1 convolution before it can write the cue into every channel, so
+// this was no test of interaction: recorded as not holding, with 3.4 ± 2.0 of the 10 points asked. On the planes one
+// seed on validation images gave 31.5 points (96.5 % against 65.0 %).
 package ecanet
 
 import (
@@ -34,12 +38,13 @@ const (
 	Ungated    Gate = "none"
 )
 
-// Config is a residual network with a gate in each unit.
+// Config is a residual network with a gate in each unit, or with one before its first convolution.
 type Config struct {
 	Host    resnet.Config `json:"host"`
 	Gate    Gate          `json:"gate"`
 	Kernels []int         `json:"kernels,omitempty"` // of ECA by stage; none: KernelSize of the unit's channels
 	Ratio   int           `json:"ratio,omitempty"`   // of SE; 0: 16
+	Planes  bool          `json:"planes,omitempty"`  // one gate on the planes of the image, in place of those in the units
 	Size    int           `json:"size"`              // height and width of the images
 }
 
@@ -99,31 +104,40 @@ func Tiny(c Config) Config {
 
 // Model builds the network: images [B H W 3] → logits [B K].
 func Model(c Config) recipes.Network {
+	if c.Planes {
+		host := resnet.Network(c.Host, resnet.Hooks{})
+		return func(s *model.Scope, x *graph.Node) *graph.Node { return host(s, c.attend(s, x, 0)) }
+	}
 	return resnet.Network(c.Host, resnet.Hooks{Branch: func(s *model.Scope, x *graph.Node, u resnet.Unit) *graph.Node {
-		switch c.Gate {
-		case ECA:
-			return Attention(s.In("%s", gateScope(c.Gate)), x, c.kernel(u))
-		case SE:
-			return layers.SqueezeExcite(s.In("%s", gateScope(c.Gate)), x, layers.SqueezeExciteOptions{Ratio: c.Ratio, NoBias: true})
-		case PerChannel:
-			return perChannel(s.In("%s", gateScope(c.Gate)), x)
-		case Ungated:
-			return x
-		}
-		Panicf("ecanet: gate %q, want %q, %q, %q or %q", c.Gate, ECA, SE, PerChannel, Ungated)
-		return nil
+		return c.attend(s, x, u.Stage)
 	}})
+}
+
+// attend gates the channels of x [B H W C].
+func (c Config) attend(s *model.Scope, x *graph.Node, stage int) *graph.Node {
+	switch c.Gate {
+	case ECA:
+		return Attention(s.In("%s", gateScope(c.Gate)), x, c.kernel(stage, x.Shape().Dimensions[3]))
+	case SE:
+		return layers.SqueezeExcite(s.In("%s", gateScope(c.Gate)), x, layers.SqueezeExciteOptions{Ratio: c.Ratio, NoBias: true})
+	case PerChannel:
+		return perChannel(s.In("%s", gateScope(c.Gate)), x)
+	case Ungated:
+		return x
+	}
+	Panicf("ecanet: gate %q, want %q, %q, %q or %q", c.Gate, ECA, SE, PerChannel, Ungated)
+	return nil
 }
 
 // gateScope is where a gate has its variables in a unit.
 func gateScope(g Gate) string { return "gate-" + string(g) }
 
-// kernel is that of ECA in a unit.
-func (c Config) kernel(u resnet.Unit) int {
+// kernel is that of ECA on the channels of a stage.
+func (c Config) kernel(stage, channels int) int {
 	if len(c.Kernels) > 0 {
-		return c.Kernels[u.Stage]
+		return c.Kernels[stage]
 	}
-	return KernelSize(u.Out, 2, 1)
+	return KernelSize(channels, 2, 1)
 }
 
 // KernelSize is the adaptive neighbourhood of C channels, |log₂(C)/γ + b/γ| brought to an odd number (eq. 12): its whole

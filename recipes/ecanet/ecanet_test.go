@@ -143,6 +143,29 @@ func TestOrderOfChannels(t *testing.T) {
 	}
 }
 
+// What asks for interaction: the gate on a plane hears of another plane's mean through ECA, and not through a weight per channel.
+func TestGateHearsOfOtherPlanes(t *testing.T) {
+	x := make([]float32, 2*4*3) // two images of 2×2, red and blue alike, green only in the second
+	for i := range x {
+		x[i] = 1
+		if i < len(x)/2 && i%3 == 1 {
+			x[i] = 0
+		}
+	}
+	red := func(gate Gate, weights map[string]*tensors.Tensor) (of [2]float32) {
+		c := Config{Gate: gate, Kernels: []int{3}, Planes: true}
+		y := run(t, tensors.FromFlatDataAndDimensions(x, 2, 2, 2, 3), weights, func(s *model.Scope, x *graph.Node) *graph.Node { return c.attend(s, x, 0) })
+		return [2]float32{y[0], y[len(y)/2]}
+	}
+	eca := red(ECA, map[string]*tensors.Tensor{"/gate-eca/conv/weights": tensors.FromFlatDataAndDimensions([]float32{-1, 0, 1}, 3, 1, 1)})
+	if eca[1] < eca[0]+0.1 {
+		t.Errorf("ECA: red is %g without green and %g with it, want more", eca[0], eca[1])
+	}
+	if alone := red(PerChannel, nil); alone[0] != alone[1] {
+		t.Errorf("a weight per channel: red is %g without green and %g with it, want the same", alone[0], alone[1])
+	}
+}
+
 func TestEvenKernelPanics(t *testing.T) {
 	defer func() {
 		if recover() == nil {
