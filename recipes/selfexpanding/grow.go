@@ -63,14 +63,19 @@ func WeightsOf(t *recipes.Trainer) (Weights, error) {
 	return w, nil
 }
 
-// Load puts copies of the weights into a store in which no network has been built yet.
+// Load puts copies of the weights into a store, in which no network needs to have been built yet.
 func (w Weights) Load(store *model.Store) error {
 	for _, path := range slices.Sorted(maps.Keys(w)) { // variables have the order in which they are made
 		value, err := w[path].LocalClone()
 		if err != nil {
 			return err
 		}
-		if _, err := store.CreateVariable(path, value); err != nil {
+		if v := store.GetVariable(path); v != nil {
+			err = v.SetValue(value)
+		} else {
+			_, err = store.CreateVariable(path, value)
+		}
+		if err != nil {
 			return err
 		}
 	}

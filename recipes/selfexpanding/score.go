@@ -2,6 +2,7 @@ package selfexpanding
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -40,15 +41,51 @@ func Score(gradients [][]float32) (score float64) {
 	return score
 }
 
-// Gradients returns the gradient of the loss for each image with respect to all parameters, [N][parameters], of the network in evaluation,
-// since a normalisation by the batch would tie the images together.
-func Gradients(ctx context.Context, b compute.Backend, c Config, w Weights, im *datasets.Images) ([][]float32, error) {
+// A Scorer scores networks on a backend. To compile a network's gradients takes far longer than to compute them, and different trainings
+// often come by the same networks: so it keeps the programs until Close.
+type Scorer struct {
+	backend  compute.Backend
+	programs map[string]gradientProgram // by blocks
+}
+
+type gradientProgram struct {
+	store *model.Store
+	exec  *model.Exec
+}
+
+// mostGradients bounds the memory of long growth.
+const mostGradients = 64
+
+// NewScorer returns a Scorer without programs.
+func NewScorer(b compute.Backend) *Scorer {
+	return &Scorer{backend: b, programs: map[string]gradientProgram{}}
+}
+
+// Close frees the programs.
+func (s *Scorer) Close() {
+	for _, p := range s.programs {
+		p.exec.Finalize()
+		p.store.Finalize()
+	}
+	clear(s.programs)
+}
+
+// program is the compiled one of a network, with these weights.
+func (s *Scorer) program(c Config, w Weights) (*model.Exec, error) {
+	c.Growth = Growth{} // it has no part in the network
+	key := fmt.Sprintf("%+v", c)
+	p, ok := s.programs[key]
+	if ok {
+		return p.exec, w.Load(p.store)
+	}
+	if len(s.programs) >= mostGradients {
+		s.Close()
+	}
 	store := model.NewStore()
-	defer store.Finalize()
 	if err := w.Load(store); err != nil {
 		return nil, err
 	}
-	exec, err := model.NewExec(b, store, func(s *model.Scope, x, label *graph.Node) *graph.Node {
+	exec, err := model.NewExec(s.backend, store, func(s *model.Scope, x, label *graph.Node) *graph.Node {
 		logits := Model(c)(s, x)
 		l := loss.SoftmaxCrossEntropy(0)([]*graph.Node{label}, []*graph.Node{logits})
 		var parameters []*graph.Node
@@ -66,7 +103,17 @@ func Gradients(ctx context.Context, b compute.Backend, c Config, w Weights, im *
 	if err != nil {
 		return nil, err
 	}
-	defer exec.Finalize()
+	s.programs[key] = gradientProgram{store, exec}
+	return exec, nil
+}
+
+// Gradients returns the gradient of the loss for each image with respect to all parameters, [N][parameters], of the network in evaluation,
+// since a normalisation by the batch would tie the images together.
+func (s *Scorer) Gradients(ctx context.Context, c Config, w Weights, im *datasets.Images) ([][]float32, error) {
+	exec, err := s.program(c, w)
+	if err != nil {
+		return nil, err
+	}
 	all := make([][]float32, im.N)
 	for i := range all {
 		if err := ctx.Err(); err != nil {
@@ -92,9 +139,9 @@ type Choice struct {
 
 // Choose scores the network and each of its candidates on the images and returns the best, by η·exp(−λ·Δp²) with Δp the new
 // parameters. Whether the ratio suffices is for the caller to say: the paper expands above τ.
-func Choose(ctx context.Context, b compute.Backend, c Config, w Weights, im *datasets.Images, r *rand.Rand) (Choice, error) {
+func (s *Scorer) Choose(ctx context.Context, c Config, w Weights, im *datasets.Images, r *rand.Rand) (Choice, error) {
 	score := func(c Config, w Weights) (float64, error) {
-		g, err := Gradients(ctx, b, c, w, im)
+		g, err := s.Gradients(ctx, c, w, im)
 		return Score(g), err
 	}
 	present, err := score(c, w)

@@ -2,6 +2,7 @@ package selfexpanding
 
 import (
 	"context"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -179,17 +180,25 @@ func TestGradientsAndChoice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := Gradients(context.Background(), b, c, w, im)
+	s := NewScorer(b)
+	defer s.Close()
+	g, err := s.Gradients(context.Background(), c, w, im)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(g) != 4 || len(g[0]) != c.Parameters() {
 		t.Fatalf("%d gradients of %d parameters, want 4 of %d", len(g), len(g[0]), c.Parameters())
 	}
-	if again, err := Gradients(context.Background(), b, c, w, im.Slice(1, 2)); err != nil || distance(g[1], again[0]) > 1e-6 {
+	if again, err := s.Gradients(context.Background(), c, w, im.Slice(1, 2)); err != nil || distance(g[1], again[0]) > 1e-6 {
 		t.Errorf("an image's gradient depends on the others (%v)", err)
 	}
-	choice, err := Choose(context.Background(), b, c, w, im, rand.New(rand.NewPCG(7, 8)))
+	// The program is kept, and the weights are those of the call.
+	other := maps.Clone(w)
+	other["/mix/weights"] = tensors.FromShape(w["/mix/weights"].Shape())
+	if moved, err := s.Gradients(context.Background(), c, other, im); err != nil || distance(g[1], moved[1]) == 0 || len(s.programs) != 1 {
+		t.Errorf("%d programs; with other weights the gradient is off by %g (%v)", len(s.programs), distance(g[1], moved[1]), err)
+	}
+	choice, err := s.Choose(context.Background(), c, w, im, rand.New(rand.NewPCG(7, 8)))
 	if err != nil || !(choice.Ratio > 0) {
 		t.Errorf("choice %v (%v)", choice, err)
 	}
@@ -210,11 +219,13 @@ func TestTrainingGrows(t *testing.T) {
 		c, w = Grow(c, w, Expansion{1, 2}, rand.New(rand.NewPCG(1, 1)))
 		return c, w, nil
 	}
-	grown, trainer, course, err := s.train(context.Background(), trial, c, recipes.Data{Train: im, Valid: im}, next)
+	var p programs
+	p.begin(trial)
+	defer p.close()
+	grown, trainer, course, err := p.train(context.Background(), s, c, recipes.Data{Train: im, Valid: im}, next)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer trainer.Close()
 	if len(course) != 3 || grown.Blocks[1].Width != 6 || course[1].parameters != c.Parameters() || course[2].parameters != grown.Parameters() {
 		t.Errorf("blocks %v, course %v", grown.Blocks, course)
 	}
