@@ -2,11 +2,14 @@
 //
 // Paper:   López, Triesch 2025, Hierarchical Residuals Exploit Brain-Inspired Compositionality, https://arxiv.org/abs/2502.16003
 // Claim:   residuals between levels of a hierarchy, compressed on the way, make networks learn faster and end more accurate.
-// Here:    plain nets and ResNets of 4 stages on 4000 images of 16×16, with and without hierarchical residuals, and a plain net that is wider
-// by as many parameters; equal steps, 3 seeds.
+// Here:    plain nets of 4 stages and 20 convolutions on 4000 images of 16×16, with and without hierarchical residuals, and one that is wider
+// by as many parameters and somewhat more; equal steps, 4 seeds.
 // Differs: the paper's exact projection is not known to us: here the mean over the pixels that fall together and a 1×1 convolution without bias,
 // from the output of each stage to the output of each later one. Its weights begin at zero, so that all arms begin as the
-// same network; "random" begins with He's instead.
+// same network; "random" begins with He's instead. ResNets are not in the experiment.
+// Tried:   an earlier set-up (2 units a stage, 5 epochs, 3 seeds) was recorded as inconclusive: 4.6 ± 0.7 on the plain net, but 5.2 ± 3.7 on the
+// wider one, and 2.5 ± 1.9 on a ResNet, which was reported only. On validation images: with 3 units a stage, 6 and 9 points after 3 epochs
+// of two seeds that lay 4 to 6 apart, 8 and 10 after 4 epochs of one seed; as it is now, 8.0 ± 2.1 and 8.2 ± 5.1 with two seeds.
 package hiresnet
 
 import (
