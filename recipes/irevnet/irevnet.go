@@ -7,6 +7,7 @@
 // Differs: learning rates fall along a cosine in the small claim; no decoder is trained on the residual network's features; channels
 // that began as zeros are set to zero again on the way back, since normalisations would enlarge their rounding errors.
 // Tried:   a residual network of as many weights, which has twice the multiplications, led by 2.6 points of validation error, one seed.
+// Both networks at twice their widths on 5400 images, 4 epochs, one seed: the residual one led by 3.2.
 package irevnet
 
 import (
