@@ -42,40 +42,40 @@ func BatchNorm(s *model.Scope, x *graph.Node, o BatchNormOptions) *graph.Node {
 	}
 	runningMean, runningVariance := statistic("mean", initializer.Zero), statistic("variance", initializer.One)
 
-	mean, variance := runningMean.NodeValue(g), runningVariance.NodeValue(g) // [C]
+	var scale, offset *graph.Node // [C]
+	if !o.NoScale {
+		initial := initializer.One
+		if o.ZeroScale {
+			initial = initializer.Zero
+		}
+		scale = variable(s, x, "scale", initial, channels)
+	}
+	if !o.NoOffset {
+		offset = variable(s, x, "offset", initializer.Zero, channels)
+	}
+
+	epsilon := orDefault(o.Epsilon, 1e-5)
 	if s.IsTraining(g) && !o.Frozen {
 		n := x.Shape().Size() / channels
 		if n < 2 {
 			Panicf("layers.BatchNorm in scope %q: one value for each channel has no variance: train with a larger batch than %s", s.Scope(), x.Shape())
 		}
-		axes := make([]int, x.Rank()-1)
-		for i := range axes {
-			axes[i] = i
-		}
-		mean = graph.ReduceMean(x, axes...)                                                   // [C]
-		variance = graph.ReduceMean(graph.Square(graph.Sub(x, expandLast(mean, x))), axes...) // [C]
+		y, mean, variance := batchNormalized(x, scale, offset, epsilon)
 		keep := orDefault(o.Momentum, 0.9)
 		running := func(v *model.Variable, value *graph.Node) {
 			v.SetNodeValue(graph.Add(graph.MulScalar(v.NodeValue(g), keep), graph.MulScalar(value, 1-keep)))
 		}
 		running(runningMean, mean)
 		running(runningVariance, graph.MulScalar(variance, float64(n)/float64(n-1)))
+		return noted(convert(y, dtype), note{kind: "BatchNorm"})
 	}
 
-	// One division a channel rather than one a value.
-	factor := graph.Reciprocal(graph.Sqrt(graph.AddScalar(variance, orDefault(o.Epsilon, 1e-5)))) // [C]
-	if !o.NoScale {
-		initial := initializer.One
-		if o.ZeroScale {
-			initial = initializer.Zero
-		}
-		factor = graph.Mul(factor, variable(s, x, "scale", initial, channels))
+	mean, variance := runningMean.NodeValue(g), runningVariance.NodeValue(g) // [C]
+	factor := inverseDeviation(variance, epsilon)                            // [C]
+	if scale != nil {
+		factor = graph.Mul(factor, scale)
 	}
-	var offset *graph.Node // [C]
-	if !o.NoOffset {
-		offset = variable(s, x, "offset", initializer.Zero, channels)
-	}
-	if ruleOf(g) != nil && (!s.IsTraining(g) || o.Frozen) {
+	if ruleOf(g) != nil {
 		shift := graph.Neg(graph.Mul(mean, factor)) // [C]
 		if offset != nil {
 			shift = graph.Add(offset, shift)
@@ -87,6 +87,67 @@ func BatchNorm(s *model.Scope, x *graph.Node, o BatchNormOptions) *graph.Node {
 		y = addLast(y, offset)
 	}
 	return noted(convert(y, dtype), note{kind: "BatchNorm"})
+}
+
+// batchNormalized is the layer in training: x [B … C], scale and offset [C] or nil → y [B … C], the batch's mean and variance [C].
+//
+// The way back is that of Ioffe, Szegedy 2015 (section 3, p. 4) with its three sums written as two channelSums:
+//
+//	dβ = Σ dy,  dγ = Σ dy·x̂,  dx = γ/√(σ² + ε) · (dy − dβ/n − x̂·dγ/n)
+func batchNormalized(x, scale, offset *graph.Node, epsilon float64) (y, mean, variance *graph.Node) {
+	channels := x.Shape().Dimensions[x.Rank()-1]
+	n := float64(x.Shape().Size() / channels)
+	inputs := []*graph.Node{x}
+	for _, v := range []*graph.Node{scale, offset} {
+		if v != nil {
+			inputs = append(inputs, v)
+		}
+	}
+	build := func(in []*graph.Node) *graph.Node {
+		var normal *graph.Node
+		normal, mean, variance, _ = normalized(in[0], n, epsilon)
+		y := normal
+		if in = in[1:]; scale != nil {
+			y, in = mulLast(y, in[0]), in[1:]
+		}
+		if offset != nil {
+			y = addLast(y, in[0])
+		}
+		return y
+	}
+	back := func(v *graph.Node) []*graph.Node {
+		// Anew from x, so that second derivatives find their way; compilers see that it is the same.
+		normal, _, _, factor := normalized(x, n, epsilon)
+		if scale != nil {
+			factor = graph.Mul(factor, scale)
+		}
+		dOffset, dScale := channelSum(v), channelSum(graph.Mul(v, normal)) // [C]
+		along := graph.Add(expandLast(graph.DivScalar(dOffset, n), v), mulLast(normal, graph.DivScalar(dScale, n)))
+		gradients := []*graph.Node{mulLast(graph.Sub(v, along), factor)} // [B … C]
+		if scale != nil {
+			gradients = append(gradients, dScale)
+		}
+		if offset != nil {
+			gradients = append(gradients, dOffset)
+		}
+		return gradients
+	}
+	y = customGradient(build, back, inputs...)
+	return y, mean, variance
+}
+
+// normalized gives x̂ = (x − μ)·factor [B … C], the mean μ, the variance σ² and the factor 1/√(σ² + ε), all [C], of n values a channel.
+func normalized(x *graph.Node, n, epsilon float64) (normal, mean, variance, factor *graph.Node) {
+	mean = graph.DivScalar(channelSum(x), n)
+	centred := graph.Sub(x, expandLast(mean, x))
+	variance = graph.DivScalar(channelSum(graph.Square(centred)), n)
+	factor = inverseDeviation(variance, epsilon)
+	return mulLast(centred, factor), mean, variance, factor
+}
+
+// inverseDeviation is 1/√(σ² + ε): one division a channel rather than one a value.
+func inverseDeviation(variance *graph.Node, epsilon float64) *graph.Node {
+	return graph.Reciprocal(graph.Sqrt(graph.AddScalar(variance, epsilon)))
 }
 
 // mulLast multiplies by a value for each channel: x [… C] · v [C].

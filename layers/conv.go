@@ -81,28 +81,26 @@ func convolution(x, kernel *graph.Node, o ConvOptions) *graph.Node {
 		Panicf("%s: kernel %s for an input %s: want [spatial axes…, C/Groups, K]", layer, kernel.Shape(), x.Shape())
 	}
 	dims := x.Shape().Dimensions
-	channels, groups := dims[n+1], max(o.Groups, 1)
-	sizes := kernel.Shape().Dimensions[:n]
+	groups, sizes := max(o.Groups, 1), kernel.Shape().Dimensions[:n]
 	strides := perAxis(layer, "stride", o.Stride, o.Strides, 1, n)
 	dilations := perAxis(layer, "dilation", o.Dilation, nil, 1, n)
 	pads := o.Pad.or(Same).resolve(layer, dims[1:n+1], sizes, strides, dilations)
-	taps := 1
-	for _, size := range sizes {
-		taps *= size
-	}
-	if groups > 1 && groups == channels && taps <= 9 { // see BenchmarkDepthwise
+	plain := func(x *graph.Node) *graph.Node { return grouped(x, kernel, groups, strides, dilations, pads) }
+	switch formOf(dims, kernel.Shape().Dimensions, groups, strides, dilations, pads) {
+	case shiftedForm:
 		return depthwise(x, kernel, strides, dilations, pads)
+	case pointwiseForm:
+		return pointwise(x, kernel, strides)
+	case placesForm:
+		return placeByPlace(x, kernel, strides, dilations, pads)
+	case patchProductForm:
+		return patchProduct(x, kernel, strides, pads)
+	case patchesForm:
+		return patchGradient(x, kernel, pads, plain)
+	case phasesForm:
+		return phaseGradient(x, kernel, strides, pads, plain)
 	}
-
-	if groups == 1 && channels <= fewChannels && allOnes(strides) && allOnes(dilations) {
-		back, reaches := reach(sizes, pads)
-		if reaches {
-			return patchGradient(x, kernel, back, func(x *graph.Node) *graph.Node {
-				return grouped(x, kernel, 1, strides, dilations, pads)
-			})
-		}
-	}
-	return grouped(x, kernel, groups, strides, dilations, pads)
+	return plain(x)
 }
 
 // reach is how far windows reach beyond the padding, and whether no padding is wider than that.

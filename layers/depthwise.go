@@ -34,17 +34,13 @@ func turnedDepthwise(x, kernel *graph.Node, pads, back [][2]int) *graph.Node {
 	for i := range axes {
 		axes[i] = i
 	}
-	// Autodiff comes to y before it comes to x: what it brings to y is kept, and answers in place of what it would bring to x.
-	var fromY *graph.Node
-	x = graph.IdentityWithCustomGradient(x, func(_, _ *graph.Node) *graph.Node {
-		return turnedDepthwise(fromY, graph.Reverse(kernel, axes...), back, pads)
-	})
 	ones := slices.Repeat([]int{1}, len(pads))
-	y := shiftedSum(x, kernel, ones, ones, pads)
-	return graph.IdentityWithCustomGradient(y, func(_, v *graph.Node) *graph.Node {
-		fromY = v
-		return v
-	})
+	return customGradient(
+		func(in []*graph.Node) *graph.Node { return shiftedSum(in[0], kernel, ones, ones, pads) },
+		func(v *graph.Node) []*graph.Node {
+			return []*graph.Node{turnedDepthwise(v, graph.Reverse(kernel, axes...), back, pads)}
+		},
+		x)
 }
 
 // shiftedSum adds, for each tap of the window, one shifted copy of x with the weight that the tap has for each channel.

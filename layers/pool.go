@@ -1,6 +1,10 @@
 package layers
 
 import (
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 )
 
@@ -35,17 +39,63 @@ func MaxPool(x *graph.Node, o PoolOptions) *graph.Node {
 	sizes, strides, pads := o.resolve("layers.MaxPool", x)
 	pool := Application{Kind: KindMaxPool, X: x, Apply: func(x, _ *graph.Node) *graph.Node {
 		x = padSpace(x, graph.Infinity(x.Graph(), x.DType(), -1), pads)
-		var largest *graph.Node
-		for shifted := range windows(x, sizes, strides, nil) {
-			if largest == nil {
-				largest = shifted
-			} else {
-				largest = graph.Where(graph.GreaterOrEqual(largest, shifted), largest, shifted)
-			}
+		if slices.Equal(sizes, strides) {
+			return touchingMax(x, sizes)
 		}
-		return largest
+		y, _ := largest(x, sizes, strides)
+		return y
 	}}
 	return noted(pool.underRule(), note{kind: "MaxPool", opens: true})
+}
+
+// largest takes the largest value of each window, and which of the window's places has it: the first one, row by row.
+func largest(x *graph.Node, sizes, strides []int) (y, place *graph.Node) {
+	count := 0
+	for shifted := range windows(x, sizes, strides, nil) { // [B H' W' C]
+		number := graph.Scalar(x.Graph(), dtypes.Int32, count)
+		if count++; y == nil {
+			y, place = shifted, graph.BroadcastToDims(number, shifted.Shape().Dimensions...)
+			continue
+		}
+		stays := graph.GreaterOrEqual(y, shifted)
+		y, place = graph.Where(stays, y, shifted), graph.Where(stays, place, number)
+	}
+	return y, place
+}
+
+// touchingMax is largest for windows that touch and do not overlap, with a gradient in one pass: each value of x looks whether
+// it is the one. Autodiff's adds as many padded tensors as the window has places.
+func touchingMax(x *graph.Node, sizes []int) *graph.Node {
+	build := func(in []*graph.Node) *graph.Node {
+		y, _ := largest(in[0], sizes, sizes)
+		return y
+	}
+	back := func(v *graph.Node) []*graph.Node {
+		g, n := x.Graph(), len(sizes)
+		_, place := largest(x, sizes, sizes)
+		dims := v.Shape().Dimensions
+		whole := []int{dims[0]} // the part of x that windows cover, as [B H' h W' w C]
+		between := []int{}
+		joined := []int{dims[0]}
+		rest := make([][2]int, n)
+		for i, size := range sizes {
+			whole = append(whole, dims[i+1], size)
+			between = append(between, 2*i+2)
+			joined = append(joined, dims[i+1]*size)
+			rest[i][1] = x.Shape().Dimensions[i+1] - dims[i+1]*size
+		}
+		whole, joined = append(whole, dims[n+1]), append(joined, dims[n+1])
+		numbers := graph.Zeros(g, shapes.Make(dtypes.Int32, whole...))
+		for i, size := range sizes {
+			numbers = graph.Add(graph.MulScalar(numbers, size), graph.Iota(g, numbers.Shape(), 2*i+2))
+		}
+		spread := func(v *graph.Node) *graph.Node {
+			return graph.BroadcastToDims(graph.ExpandAxes(v, between...), whole...)
+		}
+		dx := graph.Where(graph.Equal(spread(place), numbers), spread(v), graph.ScalarZero(g, v.DType()))
+		return []*graph.Node{padSpace(graph.Reshape(dx, joined...), graph.ScalarZero(g, v.DType()), rest)} // [B H W C]
+	}
+	return customGradient(build, back, x)
 }
 
 // MeanPool takes the mean of each window. x [B H W C] → [B H' W' C]. Padding counts as zeros, as in PyTorch, unless
