@@ -30,8 +30,8 @@ func ending(c Config, step int) []int {
 	return columns
 }
 
-// block is f_C: [B H W C] → [B H W filters].
-func block(s *model.Scope, x *graph.Node, c Config, filters int, paths *sampler, name string) *graph.Node {
+// block is f_C: [B H W C] → [B H W filters]. keep is the share of the running averages that stays at each step.
+func block(s *model.Scope, x *graph.Node, c Config, filters int, paths *sampler, name string, keep float64) *graph.Node {
 	// at[column] is where the column's next convolution begins: the last join that it took part in.
 	at := map[int]*graph.Node{}
 	for column := 1; column <= c.Columns; column++ {
@@ -48,8 +48,7 @@ func block(s *model.Scope, x *graph.Node, c Config, filters int, paths *sampler,
 			conv := convName(column, step/length(c, column))
 			in := s.At("column%d", column).In("conv%d", step/length(c, column))
 			y := layers.Conv(in, at[column], layers.ConvOptions{Filters: filters, NoBias: true}) // [B H W filters]
-			// A long average: what one mini-batch's paths make of the statistics is not what the next one's do.
-			y = layers.ReLU(layers.BatchNorm(in.In("norm"), y, layers.BatchNormOptions{Momentum: 0.99}))
+			y = layers.ReLU(layers.BatchNorm(in.In("norm"), y, layers.BatchNormOptions{Momentum: keep}))
 			outputs = append(outputs, layers.Tap(y, name+"/"+conv))
 		}
 		joined = paths.join(outputs, columns)

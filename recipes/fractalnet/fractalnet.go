@@ -4,9 +4,14 @@
 // Claim:   residuals are not what makes extreme depth trainable: a fractal of short and long paths is enough, and with drop-path each
 // column becomes a network of its own, the deepest one too.
 // Here:    three blocks of three columns (1, 2 and 4 convolutions; 12 layers deep) on 2700 images of 16×16, trained with and without
-// drop-path, equal steps, 3 seeds; every column is then taken out and tested alone.
+// drop-path, equal steps, 3 seeds; every column is then taken out and tested alone, with the statistics of its normalisations
+// measured anew on training images, as for the whole network and in both arms.
 // Differs: joins that follow each other directly are one join, as the paper draws them; dropout acts on the output of each block, since
 // where in a block it stands was not found; a mini-batch draws one set of paths for all its images.
+// Tried:   an earlier set-up took the running averages of the training and was recorded as inconclusive: 0.65 ± 0.12 of the whole with drop-path, where 0.75
+// are asked. These averages mix all paths, and are of no network in particular. With statistics of its own each, the same training gives
+// 0.870 ± 0.008 with drop-path and 0.33 ± 0.05 without, on validation images, 2 seeds; the deepest column gains 10 and 5 points by them. Generated
+// digits were tried before, 2 seeds: 0.9995 with drop-path and 0.54 ± 0.20 without. A rate of 0.05 or 0.15 was no better than 0.1.
 package fractalnet
 
 import (
@@ -107,7 +112,11 @@ func Tiny(c Config) Config {
 // Model builds the network: images [B H W C] → logits [B K]. It has a tap for each convolution ("block1/column3/conv4", after
 // its ReLU) and for each block ("block1", after its pooling). With c.Column set it makes the variables of that column
 // alone, under the names that they have in the whole network: so it runs on the whole network's weights.
-func Model(c Config) recipes.Network {
+//
+// Normalisation has a long average: what one mini-batch's paths make of the statistics is not what the next one's do.
+func Model(c Config) recipes.Network { return network(c, 0.99) }
+
+func network(c Config, keep float64) recipes.Network {
 	return func(s *model.Scope, x *graph.Node) *graph.Node {
 		x.AssertDims(-1, c.Size, c.Size, c.Channels)
 		if c.Columns < 1 || c.Column < 0 || c.Column > c.Columns {
@@ -117,8 +126,8 @@ func Model(c Config) recipes.Network {
 		paths := newSampler(s, x.Graph(), c)
 		for i, filters := range c.Filters {
 			name := blockName(i)
-			x = block(s.In("%s", name), x, c, filters, paths, name) // [B h w filters]
-			x = layers.MaxPool(x, layers.PoolOptions{})             // [B h/2 w/2 filters]
+			x = block(s.In("%s", name), x, c, filters, paths, name, keep) // [B h w filters]
+			x = layers.MaxPool(x, layers.PoolOptions{})                   // [B h/2 w/2 filters]
 			if i < len(c.Dropout) {
 				x = layers.Dropout(s, x, c.Dropout[i])
 			}
