@@ -54,16 +54,30 @@ func templates() ([][]uint8, error) {
 	return all, nil
 }
 
-// digits draws n digits, each a font's by chance, turned, sheared, moved, scaled and bent about as Distort does, under noise.
-func digits(n int, seed uint64, part string) (*datasets.Images, error) {
+// A style says how far drawn digits are from their font's: an elastic field of that alpha after the affine map, and the deviation
+// of the noise.
+type style struct {
+	name           string
+	affine         datasets.AffineOptions
+	elastic, noise float64
+}
+
+// Mild digits are bent about as Distort does, which either of two depths masters; hard ones about twice as much, so that neither does.
+var (
+	mild = style{"font digits", datasets.AffineOptions{Rotate: 15, Shift: 0.05, Scale: 0.15, Shear: 10}, 36, 30}
+	hard = style{"hard font digits", datasets.AffineOptions{Rotate: 25, Shift: 0.1, Scale: 0.25, Shear: 20}, 60, 40}
+)
+
+// digits draws n digits, each a font's by chance, turned, sheared, moved, scaled and bent in the style, under noise.
+func digits(n int, seed uint64, part string, how style) (*datasets.Images, error) {
 	glyphs, err := templates()
 	if err != nil {
 		return nil, fmt.Errorf("draw digits: %w", err)
 	}
 	r := rand.New(rand.NewPCG(seed, 0x0d))
-	jitter := datasets.Then(datasets.Affine(datasets.AffineOptions{Rotate: 15, Shift: 0.05, Scale: 0.15, Shear: 10}), Elastic(6, 36))
+	jitter := datasets.Then(datasets.Affine(how.affine), Elastic(6, how.elastic))
 	im := &datasets.Images{
-		Name: "font digits/" + part, N: n, H: digitSize, W: digitSize, C: 1, Synthetic: true, Pixels: make([]uint8, n*digitSize*digitSize),
+		Name: how.name + "/" + part, N: n, H: digitSize, W: digitSize, C: 1, Synthetic: true, Pixels: make([]uint8, n*digitSize*digitSize),
 		Norm: datasets.Normalization{Mean: []float32{0.5}, Std: []float32{0.5}}, // values from −1 to 1
 	}
 	for digit := range 10 {
@@ -75,20 +89,26 @@ func digits(n int, seed uint64, part string) (*datasets.Images, error) {
 		pixels := im.PixelsAt(i)
 		jitter(pixels, glyphs[glyph], digitSize, digitSize, 1, r)
 		for p := range pixels {
-			pixels[p] = uint8(min(max(float64(pixels[p])+30*r.NormFloat64(), 0), 255))
+			pixels[p] = uint8(min(max(float64(pixels[p])+how.noise*r.NormFloat64(), 0), 255))
 		}
 	}
 	return im, nil
 }
 
-// digitData is few digits to learn from and many to test with, from other seeds.
-func digitData() (d recipes.Data, err error) {
+// mildDigits is few digits to learn from and many to test with, from other seeds.
+func mildDigits() (recipes.Data, error) { return digitData(320, 1000, 3000, mild) }
+
+// hardDigits is enough digits to learn from without distorting them anew.
+func hardDigits() (recipes.Data, error) { return digitData(4000, 2000, 3000, hard) }
+
+// digitData draws three parts, each from its number for a seed.
+func digitData(train, valid, test int, how style) (d recipes.Data, err error) {
 	for _, part := range []struct {
 		to   **datasets.Images
 		n    int
 		name string
-	}{{&d.Train, 320, "train"}, {&d.Valid, 1000, "valid"}, {&d.Test, 3000, "test"}} {
-		if *part.to, err = digits(part.n, uint64(part.n), part.name); err != nil {
+	}{{&d.Train, train, "train"}, {&d.Valid, valid, "valid"}, {&d.Test, test, "test"}} {
+		if *part.to, err = digits(part.n, uint64(part.n), part.name, how); err != nil {
 			return d, err
 		}
 	}

@@ -97,11 +97,11 @@ func TestElastic(t *testing.T) {
 
 // The same image in the next epoch is another distorted image; the same seed draws the same digits.
 func TestDistortionsAreDrawnAnew(t *testing.T) {
-	im, err := digits(1, 7, "test")
+	im, err := digits(1, 7, "test", mild)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := digits(1, 7, "test")
+	again, err := digits(1, 7, "test", mild)
 	if err != nil || !bytes.Equal(im.Pixels, again.Pixels) {
 		t.Fatalf("the same seed drew other digits (%v)", err)
 	}
