@@ -68,6 +68,10 @@ func openHeldOut(ctx context.Context, name string, o ImageOptions) (Data, error)
 	}
 	o.Test = 1 // the least that can be opened; it is not looked at
 	d, err := OpenImages(ctx, name, o)
+	if err != nil && o.Train > 0 {
+		o.Train = 0 // a set that has no more: all of it
+		d, err = OpenImages(ctx, name, o)
+	}
 	if err != nil {
 		return Data{}, err
 	}
