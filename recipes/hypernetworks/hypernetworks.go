@@ -3,11 +3,14 @@
 // Paper:   Ha, Dai, Le 2016, HyperNetworks, https://arxiv.org/abs/1609.09106
 // Claim:   a small network that generates the kernels of a larger one, trained with it end to end, does nearly what learned kernels do with
 // fewer parameters: 99.24 % and not 99.28 % on MNIST with a third of the second kernel's parameters.
-// Here:    the paper's net of two convolutions on small CIFAR-10 images, its second kernel of 12,544 weights learned, or generated from 4,244
-// parameters, or learned with a window of as few weights; 3 seeds.
-// Differs: the static networks only: the paper's recurrent part, HyperLSTM, is not here. Kernels begin with the variance of He's initialisation,
-// where the paper's example takes a deviation of 0.01 for all variables. The stem of three channels is learned, and so are biases,
-// normalisations and the 1×1 shortcuts.
+// Here:    the paper's net of two convolutions on 2700 drawn digits of 28×28, its second kernel of 12,544 weights learned, or generated from 4,244
+// parameters, or learned with a window of as few weights; equal steps, 5 seeds.
+// Differs: the static networks only: the paper's recurrent part, HyperLSTM, is not here. Drawn digits stand for MNIST. Kernels begin with the
+// variance of He's initialisation, where the paper's example takes a deviation of 0.01 for all variables. The stem of three channels
+// is learned, and so are biases, normalisations and the 1×1 shortcuts.
+// Tried:   an earlier set-up on 3600 images of CIFAR-10, for which the paper has other nets, was recorded as inconclusive: −2.6 ± 3.6 points, −2.4 ± 0.9
+// beside the small window. On held-out digits, in a training that mirrored some: −0.15 ± 0.15 with two seeds, of 99.9 % with the
+// learned kernel. As on MNIST, nearly all are told apart, and the small window did as well: the digits do not need a large kernel.
 package hypernetworks
 
 import (
