@@ -17,7 +17,7 @@ func channelSum(x *graph.Node) *graph.Node {
 	dims := x.Shape().Dimensions
 	channels := dims[len(dims)-1]
 	n := x.Shape().Size() / max(1, channels)
-	if n < manyValues || storageDType(x.DType()) != x.DType() {
+	if n < manyValues || plainForms(x.Graph()) || storageDType(x.DType()) != x.DType() {
 		axes := make([]int, len(dims)-1)
 		for i := range axes {
 			axes[i] = i

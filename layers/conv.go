@@ -86,6 +86,9 @@ func convolution(x, kernel *graph.Node, o ConvOptions) *graph.Node {
 	dilations := perAxis(layer, "dilation", o.Dilation, nil, 1, n)
 	pads := o.Pad.or(Same).resolve(layer, dims[1:n+1], sizes, strides, dilations)
 	plain := func(x *graph.Node) *graph.Node { return grouped(x, kernel, groups, strides, dilations, pads) }
+	if plainForms(x.Graph()) {
+		return plain(x)
+	}
 	switch formOf(dims, kernel.Shape().Dimensions, groups, strides, dilations, pads) {
 	case shiftedForm:
 		return depthwise(x, kernel, strides, dilations, pads)

@@ -1,5 +1,7 @@
 package layers
 
+import "github.com/gomlx/gomlx/core/graph"
+
 // A form is a way to compute a convolution. All give the same values up to rounding; which is fast depends on the shape.
 type form int
 
@@ -12,6 +14,20 @@ const (
 	phasesForm                   // as the engine has it, its gradient for the input phase by phase: strides
 	patchProductForm             // patches times the kernel: images, with strides
 )
+
+type plainKey struct{}
+
+// WithPlainForms builds convolutions, poolings and normalisations as the engine has them, with autodiff's gradients: to compare,
+// and where another engine than XLA:CPU makes another choice the better one. It is a matter of time alone: values agree up to
+// rounding.
+func WithPlainForms(g *graph.Graph, build func()) {
+	before := g.State(plainKey{})
+	g.AttachState(plainKey{}, true)
+	defer g.AttachState(plainKey{}, before)
+	build()
+}
+
+func plainForms(g *graph.Graph) bool { return g.State(plainKey{}) == true }
 
 const (
 	// fewChannels is up to how many input channels the gradient of a convolution for its input is made of a matrix product and

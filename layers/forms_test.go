@@ -17,11 +17,7 @@ import (
 func agree(t *testing.T, b compute.Backend, ours, plain func(in []*graph.Node) []*graph.Node, inputs ...*tensors.Tensor) {
 	t.Helper()
 	values := func(f func(in []*graph.Node) []*graph.Node) (all [][]float64) {
-		var args []any
-		for _, x := range inputs {
-			args = append(args, x)
-		}
-		outputs, err := graph.CallOnceN(b, f, args...)
+		outputs, err := graph.CallOnceN(b, f, args(inputs)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +154,7 @@ func TestTouchingMaxPoolEqualsItsDefinition(t *testing.T) {
 		backendtest.EachForTest(t, func(t *testing.T, b compute.Backend) {
 			agree(t, b,
 				withGradients(func(in []*graph.Node) *graph.Node { return touchingMax(in[0], c.sizes) }),
-				withGradients(func(in []*graph.Node) *graph.Node { y, _ := largest(in[0], c.sizes, c.sizes); return y }), must(x.LocalClone()))
+				withGradients(func(in []*graph.Node) *graph.Node { y, _ := largest(in[0], c.sizes, c.sizes); return y }), x)
 		})
 	}
 }
@@ -168,4 +164,57 @@ func must(x *tensors.Tensor, err error) *tensors.Tensor {
 		panic(err)
 	}
 	return x
+}
+
+// Without the forms a network of all of them is built of the engine's own operations, and computes the same.
+func TestPlainForms(t *testing.T) {
+	kernels := [][]int{{3, 3, 3, 27}, {1, 1, 27, 6}, {3, 3, 1, 6}, {3, 3, 6, 5}, {3, 3, 5, 4}}
+	network := func(in []*graph.Node) *graph.Node {
+		y := convolution(in[0], in[1], ConvOptions{Stride: 2})                    // [2 8 8 27]
+		y = convolution(y, in[2], ConvOptions{})                                  // [2 8 8 6]
+		y = convolution(y, in[3], ConvOptions{Groups: 6})                         // [2 8 8 6]
+		y, _, _ = batchNormalized(y, nil, nil, 1e-5)                              // [2 8 8 6]
+		y = convolution(MaxPool(y, PoolOptions{}), in[4], ConvOptions{Stride: 2}) // [2 2 2 5]
+		return convolution(y, in[5], ConvOptions{})                               // [2 2 2 4]
+	}
+	inputs := []*tensors.Tensor{layertest.Random[float32](1, 2, 16, 16, 3)}
+	for i, k := range kernels {
+		inputs = append(inputs, layertest.Random[float32](uint64(i+2), k...))
+	}
+	convolutions := func(plain bool) (n int) {
+		_, err := graph.CallOnceN(layertest.Go(), func(in []*graph.Node) []*graph.Node {
+			build := func() { in = []*graph.Node{network(in)} }
+			if plain {
+				WithPlainForms(in[0].Graph(), build)
+			} else {
+				build()
+			}
+			for _, node := range in[0].Graph().Nodes() {
+				if node.Type() == graph.NodeTypeConvGeneral {
+					n++
+				}
+			}
+			return in
+		}, args(inputs)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if ours, plain := convolutions(false), convolutions(true); ours != 1 || plain != len(kernels) {
+		t.Errorf("%d convolutions of the engine, %d in plain forms; want 1 and %d", ours, plain, len(kernels))
+	}
+	backendtest.EachForTest(t, func(t *testing.T, b compute.Backend) {
+		agree(t, b, withGradients(network), withGradients(func(in []*graph.Node) (y *graph.Node) {
+			WithPlainForms(in[0].Graph(), func() { y = network(in) })
+			return y
+		}), inputs...)
+	})
+}
+
+func args(inputs []*tensors.Tensor) (all []any) {
+	for _, x := range inputs {
+		all = append(all, must(x.LocalClone())) // a tensor belongs to one backend
+	}
+	return all
 }

@@ -37,6 +37,9 @@ type Fit struct {
 	// BFloat16 computes the network in half precision while weights, normalisations and the loss stay in float32.
 	BFloat16 bool
 
+	// PlainForms builds the network with layers.WithPlainForms: slower on most machines, the same up to rounding.
+	PlainForms bool
+
 	// Optimizer, if not nil, makes the optimiser for a training of that many steps; LearningRate and WeightDecay are then
 	// its own matter.
 	Optimizer func(steps int) optimizer.Interface

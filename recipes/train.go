@@ -16,6 +16,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
+
+	"fovea/layers"
 )
 
 // A Trainer holds a network with its weights and the programs compiled for it. It lives as long as its user wants: it
@@ -68,11 +70,17 @@ func NewGraphTrainer(backend compute.Backend, net train.ModelFn, fit Fit) (*Trai
 		return nil, err
 	}
 	t := &Trainer{backend: backend, store: model.NewStore(), fit: fit, features: map[string]*model.Exec{}}
-	t.net = func(s *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
+	t.net = func(s *model.Scope, spec any, inputs []*graph.Node) (outputs []*graph.Node) {
+		build := func() { outputs = net(s, spec, inputs) }
 		if t.fit.BFloat16 {
-			return halfPrecision(net)(s, spec, inputs)
+			build = func() { outputs = halfPrecision(net)(s, spec, inputs) }
 		}
-		return net(s, spec, inputs)
+		if t.fit.PlainForms {
+			layers.WithPlainForms(inputs[0].Graph(), build)
+		} else {
+			build()
+		}
+		return outputs
 	}
 	if err := t.store.SetRNGStateFromSeed(fit.Seed); err != nil {
 		return nil, err
@@ -111,7 +119,7 @@ func (t *Trainer) Configure(fit Fit) error {
 	if err := fit.check(); err != nil {
 		return err
 	}
-	if t.fit.BFloat16 != fit.BFloat16 {
+	if t.fit.BFloat16 != fit.BFloat16 || t.fit.PlainForms != fit.PlainForms {
 		t.forgetPrograms()
 	}
 	t.fit = fit

@@ -31,7 +31,7 @@ type trainOptions struct {
 	newHead              bool
 	mixup, cutmix        float64
 	average              float64
-	bfloat16             bool
+	bfloat16, plain      bool
 	best                 int
 }
 
@@ -70,6 +70,7 @@ The fields classes, size and channels of the configuration follow the images unl
 	flags.Float64Var(&o.cutmix, "cutmix", 0, "alpha of putting parts of images into others (0: not; 1 is usual)")
 	flags.Float64Var(&o.average, "average", 0, "decay of a moving average of the weights, which is then what is evaluated (0: none; 0.999)")
 	flags.BoolVar(&o.bfloat16, "bfloat16", false, "compute in half precision, with weights in float32")
+	flags.BoolVar(&o.plain, "plain-forms", false, "compute layers as the engine has them, without this project's faster forms: to compare")
 	flags.IntVar(&o.best, "best", 0, "checkpoints of the best evaluations that are kept beside the newest; the test is then of the best")
 	flags.BoolVar(&o.resume, "resume", false, "go on from the newest checkpoint in the run folder")
 	return cmd
@@ -129,7 +130,7 @@ func train(cmd *cobra.Command, name string, o trainOptions) error {
 	fit.Describe = map[string]any{
 		"recipe": name, "variant": variant, "config": config, "data": data.Train.Name, "images": data.Train.N, "seed": o.seed,
 		"epochs": fit.Epochs, "steps": fit.Steps, "batch": fit.Batch, "rate": fit.LearningRate, "backend": choice.Name,
-		"mixup": fit.Mixup, "cutmix": fit.CutMix, "average": fit.Average, "bfloat16": fit.BFloat16, "weights": o.weights,
+		"mixup": fit.Mixup, "cutmix": fit.CutMix, "average": fit.Average, "bfloat16": fit.BFloat16, "plainForms": fit.PlainForms, "weights": o.weights,
 	}
 	fmt.Fprintf(out, "%s on %s\n", name, data.Train)
 	if len(changed) > 0 {
@@ -240,7 +241,7 @@ func sameRun(e *recipes.Entry, config any, dir string) error {
 
 // override puts the flags in place of the paper's numbers.
 func override(fit *recipes.Fit, o trainOptions) {
-	fit.Seed, fit.Best, fit.BFloat16 = o.seed, o.best, fit.BFloat16 || o.bfloat16
+	fit.Seed, fit.Best, fit.BFloat16, fit.PlainForms = o.seed, o.best, fit.BFloat16 || o.bfloat16, o.plain
 	for _, f := range []struct {
 		field *float64
 		value float64
