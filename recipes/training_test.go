@@ -179,6 +179,27 @@ func TestHalfPrecision(t *testing.T) {
 	}
 }
 
+// Training in the engine's own forms comes to the same.
+func TestPlainForms(t *testing.T) {
+	train, _ := tinyImages(t, 32)
+	var losses []float32
+	for _, plain := range []bool{false, true} {
+		tr, err := NewTrainer(testBackend(t), tinyNet, quiet(Fit{Steps: 4, Batch: 16, LearningRate: 0.05, LogEvery: 4, PlainForms: plain}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tr.Run(context.Background(), train, nil); err != nil {
+			t.Fatal(err)
+		}
+		points := tr.History().Split("train")
+		losses = append(losses, float32(points[len(points)-1].Loss))
+		tr.Close()
+	}
+	if d := losses[0] - losses[1]; !(d < 1e-4 && d > -1e-4) {
+		t.Errorf("losses %v differ", losses)
+	}
+}
+
 func TestBestCheckpoints(t *testing.T) {
 	ctx := context.Background()
 	train, _ := tinyImages(t, 32)
