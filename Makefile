@@ -15,7 +15,7 @@ help:
 	@echo 'make test      every check, set-up included'
 	@echo 'make lab       open the quick start in JupyterLab (installs Jupyter privately when there is none)'
 	@echo 'make setup     build the command and install XLA, nothing else'
-	@echo 'make bench     training and inference beside plain GoMLX, JAX and PyTorch (installed privately), the kernel beside GoNB'
+	@echo 'make bench     training and inference beside plain GoMLX, JAX and PyTorch (installed privately), the kernel beside GoNB; a page'
 	@echo 'make soak      run a thousand cells and tell how time and memory grow'
 	@echo 'make claims    reproduce every recipe'"'"'s small claim (long)'
 	@echo 'make parity    compare networks with torchvision and timm, maps with captum (installs PyTorch privately, 5 GB)'
@@ -49,14 +49,18 @@ test:
 	@.ci/test
 
 bench: setup jupyter-env peers
-	FOVEA_PEERS=$(PEERS) go run ./internal/bench -o build/bench.json $(ARGS)
+	FOVEA_PEERS=$(PEERS) go run ./internal/bench -o internal/bench/results.json $(ARGS)
+	go run ./internal/bench -page
 
 # PyTorch and JAX, which the benchmark compares with. PEERS names an environment that has them already.
 PEERS ?= $(abspath build/peers)
 .PHONY: peers
 peers:
 	@test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
-	@$(PEERS)/bin/python -c 'import jax, torch, captum' 2>/dev/null || $(PEERS)/bin/pip install --quiet --disable-pip-version-check -r internal/bench/peers/requirements.txt
+	@# captum asks for an older NumPy than JAX does, though it works with the newer one: it is installed last, by itself.
+	@$(PEERS)/bin/python -c 'import jax, torch, captum' 2>/dev/null || { \
+		$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r internal/bench/peers/requirements.txt && \
+		$(PEERS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r internal/bench/peers/requirements-captum.txt; }
 
 # The kernel alone; ARGS='-cases fmt' and the like choose.
 bench-kernel: build jupyter-env

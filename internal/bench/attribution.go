@@ -37,7 +37,7 @@ const (
 
 // explanations are the workloads of the attribution part.
 func explanations() []workload {
-	n := network{"vgg-11 at 64×64", 64, vggBlocks(vgg11At64)}
+	n := network{Name: "vgg-11 at 64×64", Input: []int{64, 64, 3}, Blocks: vggBlocks(vgg11At64)}
 	return []workload{
 		{network: n, batch: 64, method: saliencyMethod},
 		{network: n, batch: 64, method: plusPlusMethod},
@@ -51,11 +51,11 @@ func measureAttribution(ctx context.Context, rounds int) (*networkReport, error)
 		why := fmt.Sprintf("attribution is not measured: %s names no Python environment with captum (make bench makes one)", peersVariable)
 		return &networkReport{Missing: []string{why}}, nil
 	}
-	return measureNetworks(ctx, []string{layersArm, captumArm}, explanations(), rounds, 0.5)
+	return measureNetworks(ctx, attributionPart, []string{layersArm, captumArm}, explanations(), rounds, turn)
 }
 
 // explaining explains a batch of images with a network of random weights, and reads the maps.
-func explaining(b compute.Backend, method string, batch int) (*runner, error) {
+func explaining(b compute.Backend, n network, method string, batch int) (*runner, error) {
 	tap := vgg.Taps(vgg11At64)
 	methods := map[string]attr.Method{
 		saliencyMethod:   attr.Saliency,
@@ -74,7 +74,7 @@ func explaining(b compute.Backend, method string, batch int) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	images, labels := examples(batch, vgg11At64.Size)
+	images, labels := examples(batch, n)
 	x, y := images(), labels()
 	var classes []int
 	for _, c := range tensors.MustCopyFlatData[int32](y) {

@@ -4,13 +4,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"fovea/internal/backend/backendtest"
+	"fovea/internal/bench/kernels"
 	"fovea/layers"
 )
 
@@ -18,14 +24,19 @@ import (
 func TestArmsAreTheSameNetwork(t *testing.T) {
 	b := backendtest.ForTest(t)
 	for _, n := range networks() {
+		own, _ := recipe(n)
 		size := map[string][2]int64{}
-		for arm, net := range map[string]builder{plainArm: gomlx.build(n), layersArm: ours.build(n), recipesArm: recipe(n)} {
-			summary, err := layers.Summarize(b, net, shapes.Make(dtypes.Float32, 2, n.Size, n.Size, 3))
+		for arm, net := range map[string]builder{plainArm: gomlx.build(n), layersArm: ours.build(n), recipesArm: own} {
+			summary, err := layers.Summarize(b, net, shapes.Make(dtypes.Float32, append([]int{2}, n.Input...)...))
 			if err != nil {
 				t.Fatalf("%s, %s: %v", n.Name, arm, err)
 			}
-			if got := summary.Outputs[0].Dimensions; len(got) != 2 || got[1] != 10 {
-				t.Errorf("%s, %s: outputs %v, want [2 10]", n.Name, arm, got)
+			want := []int{2, 10}
+			if n.Target != nil {
+				want = append([]int{2}, n.Target...)
+			}
+			if got := summary.Outputs[0].Dimensions; !slices.Equal(got, want) {
+				t.Errorf("%s, %s: outputs %v, want %v", n.Name, arm, got, want)
 			}
 			size[arm] = [2]int64{int64(summary.Parameters()), summary.MACs()}
 		}
@@ -38,12 +49,12 @@ func TestArmsAreTheSameNetwork(t *testing.T) {
 // A process that measures answers each line, and an error of one request does not end it.
 func TestWork(t *testing.T) {
 	backendtest.ForTest(t)
-	small := network{Name: "small", Size: 8, Blocks: []block{conv(4, 2, false), normalise, relu, mean, dense(10)}}
+	small := network{Name: "small", Input: []int{8, 8, 3}, Blocks: []block{conv(4, 2, false), normalise, relu, mean, dense(10)}}
 	var in, out bytes.Buffer
 	requests := json.NewEncoder(&in)
 	for _, r := range []request{
 		{Op: "build", Network: &small, Batch: 2, Train: true}, {Op: "run", N: 6}, {Op: "memory"},
-		{Op: "build", Network: &network{Name: "wrong", Size: 8, Blocks: []block{{Op: "wavelet"}}}, Batch: 2},
+		{Op: "build", Network: &network{Name: "wrong", Input: []int{8, 8, 3}, Blocks: []block{{Op: "wavelet"}}}, Batch: 2},
 		{Op: "build", Network: &small, Batch: 4}, {Op: "run", N: 1},
 	} {
 		if err := requests.Encode(r); err != nil {
@@ -71,5 +82,126 @@ func TestWork(t *testing.T) {
 		t.Errorf("measurements %+v", answers)
 	case !strings.Contains(answers[4].Error, "wavelet"):
 		t.Errorf("error %q", answers[4].Error)
+	}
+}
+
+// Each new operation is built by both Go arms with as many parameters, and has a loss that training lowers.
+func TestOperations(t *testing.T) {
+	b := backendtest.ForTest(t)
+	images, sound := []int{8, 8, 3}, []int{64, 1}
+	wide := conv(4, 4, true)
+	wide.Size = 9
+	for _, n := range []network{
+		{Name: "sound", Input: sound, Blocks: []block{wide, relu, conv(4, 1, true), mean, dense(10)}},
+		{Name: "pixels", Input: images, Target: []int{16, 16, 2}, Blocks: []block{conv(8, 1, true), {Op: "shuffle", Size: 2}}},
+		{Name: "units", Input: images, Target: images, Blocks: []block{plus(conv(3, 1, true), relu, conv(3, 1, true))}},
+		{Name: "patches", Input: images, Blocks: []block{
+			{Op: "patches", Size: 4, Filters: 6}, {Op: "positions"}, plus(layerNorm, block{Op: "attention", Heads: 2}), gelu, mean, dense(10)}},
+	} {
+		parameters := map[string]int{}
+		for _, arm := range []string{plainArm, layersArm, recipesArm} {
+			r, err := newRunner(context.Background(), b, arm, request{Network: &n, Batch: 4, Train: true})
+			if err != nil {
+				t.Fatalf("%s, %s: %v", n.Name, arm, err)
+			}
+			first, err := r.run(6)
+			if err != nil {
+				t.Fatalf("%s, %s: %v", n.Name, arm, err)
+			}
+			last, err := r.run(60)
+			if err != nil || !(last < first) {
+				t.Errorf("%s, %s: the loss went from %g to %g, %v", n.Name, arm, first, last, err)
+			}
+			parameters[arm] = r.parameters
+			r.close()
+		}
+		if parameters[plainArm] != parameters[layersArm] || parameters[plainArm] != parameters[recipesArm] || parameters[plainArm] == 0 {
+			t.Errorf("%s: parameters %v", n.Name, parameters)
+		}
+	}
+}
+
+// The shuffle puts the channels of a pixel where its square is: rows, then columns, then what stays a channel.
+func TestShuffle(t *testing.T) {
+	b := backendtest.ForTest(t)
+	x := tensors.FromFlatDataAndDimensions([]float32{0, 1, 2, 3, 10, 11, 12, 13}, 1, 1, 2, 4)
+	y, err := graph.CallOnce(b, func(x *graph.Node) *graph.Node { return shuffle(x, 2) }, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []float32{0, 1, 10, 11, 2, 3, 12, 13}
+	if got := tensors.MustCopyFlatData[float32](y); !slices.Equal(got, want) {
+		t.Errorf("shuffled %v, want %v", got, want)
+	}
+}
+
+// The page has what was measured, the part written by hand, and its plots; it can lack whole parts.
+func TestPage(t *testing.T) {
+	dir := t.TempDir()
+	arms := func(times ...float64) (all []armResult) {
+		for i, name := range []string{plainArm, layersArm, jaxArm} {
+			a := armResult{Arm: name, Median: times[i], Compile: 1.5, Peak: 123e6, Ratios: map[string]float64{}}
+			for j, other := range []string{plainArm, layersArm, jaxArm} {
+				a.Ratios[other] = times[i] / times[j]
+			}
+			all = append(all, a)
+		}
+		return all
+	}
+	r := report{
+		Machine: kernels.Machine{CPU: "Some Processor", CPUs: 2},
+		Network: &networkReport{Versions: map[string]string{jaxArm: "jax 1.2.3"}, Cases: []caseReport{
+			{Network: "net-a", Batch: 64, Train: true, Parameters: 42, Arms: arms(80, 40, 32)},
+			{Network: "net-a", Batch: 1, Arms: arms(3, 2, 1)}, {Network: "net-a", Batch: 64, Arms: arms(9, 8, 7)},
+		}},
+		Growth: &networkReport{Cases: []caseReport{
+			{Network: "net-a", Batch: 1, Arms: arms(2, 1, 3)}, {Network: "net-a", Batch: 256, Arms: arms(200, 128, 300)},
+			{Network: "net-4", Batch: 8, Train: true, Depth: 4, Arms: arms(2, 1, 3)}, {Network: "net-8", Batch: 8, Train: true, Depth: 8, Arms: arms(4, 2, 6)},
+		}},
+	}
+	write := func(name string, data []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	results := filepath.Join(dir, "results.json")
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("results.json", data)
+	write(operatorsFile, []byte("## By hand\n\nas it is: 100 %s\n"))
+	if err := writePage(results); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"DO NOT EDIT", "Some Processor", "jax 1.2.3", "## By hand\n\nas it is: 100 %s\n",
+		"| net-a, batch 64 | 42 | 80.0 | 40.0 | 32.0 | 0.50 | 1.25 |", // layers over GoMLX and JAX
+		"| net-a | 256 | 0.78 | 0.50 | 1.17 |",                        // a sample's time
+		"| 8 | 0 | 1.50 |",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the page lacks %q:\n%s", want, text)
+		}
+	}
+	for _, plot := range []string{"training.png", "inference.png", "batches.png", "compile.png"} {
+		if _, err := os.Stat(filepath.Join(dir, plot)); err != nil || !strings.Contains(string(text), "("+plot+")") {
+			t.Errorf("%s: %v", plot, err)
+		}
+	}
+	write("results.json", []byte(`{"machine": {}}`))
+	if err := writePage(results); err != nil {
+		t.Errorf("of nothing: %v", err)
+	}
+}
+
+// Flags that name files stay out of reports.
+func TestFlagsNameNoFiles(t *testing.T) {
+	t.Setenv("GOFLAGS", "-p=1 -modfile=/some/where/go.mod -tags=x")
+	if got := goFlags(); got != "-p=1 -tags=x" {
+		t.Errorf("flags %q", got)
 	}
 }

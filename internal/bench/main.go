@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -11,7 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,10 +25,12 @@ import (
 // A report is what the JSON file holds.
 type report struct {
 	Date        time.Time       `json:"date"`
-	Go          string          `json:"go"`
-	CPUs        int             `json:"cpus"`
+	Machine     kernels.Machine `json:"machine"`
+	Flags       string          `json:"goflags,omitempty"`
 	Quick       bool            `json:"quick,omitempty"`
+	Turns       int             `json:"turns"` // of each library, on each network
 	Network     *networkReport  `json:"network,omitempty"`
+	Growth      *networkReport  `json:"growth,omitempty"` // of time with the batch and of compilation with depth
 	Attribution *networkReport  `json:"attribution,omitempty"`
 	Kernel      *kernels.Report `json:"kernel,omitempty"`
 }
@@ -35,11 +38,15 @@ type report struct {
 // Parts of the benchmark.
 const (
 	networkPart     = "network"
+	growthPart      = "growth"
 	attributionPart = "attribution"
 	kernelPart      = "kernel"
 )
 
-var allParts = []string{networkPart, attributionPart, kernelPart}
+var allParts = []string{networkPart, growthPart, attributionPart, kernelPart}
+
+// turn is about how many seconds a library computes before it is another's turn.
+const turn = 0.25
 
 type options struct {
 	out      string
@@ -48,19 +55,21 @@ type options struct {
 	arms     []string
 	networks []string
 	batches  []int
-	rounds   int
+	turns    int
 	cells    kernels.Options
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.out, "o", "", "write the measurements as JSON to this `file`")
+	page := flag.Bool("page", false, "measure nothing: write README.md and its plots beside the measurements of -o, or of "+resultsFile)
 	flag.BoolVar(&o.quick, "quick", false, "few rounds: a look, not a measurement")
 	parts := flag.String("parts", strings.Join(allParts, ","), "what to measure")
 	arms := flag.String("arms", strings.Join([]string{plainArm, layersArm, recipesArm, jaxArm, torchArm}, ","), "what is compared; ratios are to each")
 	networks := flag.String("networks", "", "only these networks, by name")
-	batches := flag.String("batches", "1,64,256", "batch sizes of inference; empty: none")
+	batches := flag.String("batches", "1,64", "batch sizes of inference; empty: none")
 	arm := flag.String("work", "", "be the process that measures this `arm`, for requests on standard input")
+	flag.IntVar(&o.turns, "turns", 5, "measurements of each library on each network")
 	flag.IntVar(&o.cells.Rounds, "rounds", 20, "measurements of each cell")
 	flag.IntVar(&o.cells.Starts, "starts", 10, "measurements of a kernel's start")
 	flag.IntVar(&o.cells.Cells, "late", 300, "number of the late cell; Fovea goes on to twice that")
@@ -71,10 +80,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	o.parts, o.arms, o.networks = list(*parts), list(*arms), list(*networks)
-	o.cells.Log, o.rounds = os.Stderr, o.cells.Rounds
+	o.cells.Log = os.Stderr
 	var err error
 	if *arm != "" {
 		err = work(ctx, *arm, os.Stdin, os.Stdout)
+	} else if *page {
+		err = writePage(cmp.Or(o.out, resultsFile))
 	} else if err = o.check(*cases, list(*batches)); err == nil {
 		err = run(ctx, o)
 	}
@@ -106,11 +117,11 @@ func (o *options) check(cases string, batches []string) (err error) {
 		return fmt.Errorf("-networks %s: there are %s", strings.Join(o.networks, ","), strings.Join(names, ", "))
 	}
 	if o.quick {
-		o.rounds, o.batches = 3, nil
+		o.turns, o.batches = 3, nil
 		o.cells.Rounds, o.cells.Starts, o.cells.Cells = 3, 2, 20
 	}
-	if o.cells.Rounds < 1 || o.cells.Starts < 1 {
-		return fmt.Errorf("-rounds %d -starts %d: both are at least 1", o.cells.Rounds, o.cells.Starts)
+	if o.turns < 1 || o.cells.Rounds < 1 || o.cells.Starts < 1 {
+		return fmt.Errorf("-turns %d -rounds %d -starts %d: all are at least 1", o.turns, o.cells.Rounds, o.cells.Starts)
 	}
 	if least := o.cells.Rounds + 3; o.cells.Cells < least {
 		return fmt.Errorf("-late %d: with %d rounds it is at least %d", o.cells.Cells, o.cells.Rounds, least)
@@ -128,20 +139,26 @@ func list(s string) []string {
 }
 
 func run(ctx context.Context, o options) (err error) {
-	r := report{Date: time.Now().UTC().Truncate(time.Second), Go: runtime.Version(), CPUs: runtime.NumCPU(), Quick: o.quick}
-	if slices.Contains(o.parts, networkPart) {
-		if r.Network, err = measureNetworks(ctx, o.arms, workloads(o.networks, o.batches), o.rounds, 0.5); err != nil {
+	r := report{Date: time.Now().UTC().Truncate(time.Second), Machine: kernels.ThisMachine(), Flags: goFlags(), Quick: o.quick, Turns: o.turns}
+	r.Machine.Versions = modules()
+	for _, part := range []struct {
+		name    string
+		into    **networkReport
+		measure func() (*networkReport, error)
+	}{
+		{networkPart, &r.Network, func() (*networkReport, error) {
+			return measureNetworks(ctx, networkPart, o.arms, workloads(o.networks, o.batches), o.turns, turn)
+		}},
+		{growthPart, &r.Growth, func() (*networkReport, error) { return measureGrowth(ctx, o) }},
+		{attributionPart, &r.Attribution, func() (*networkReport, error) { return measureAttribution(ctx, o.turns) }},
+	} {
+		if !slices.Contains(o.parts, part.name) {
+			continue
+		}
+		if *part.into, err = part.measure(); err != nil {
 			return err
 		}
-		for _, why := range r.Network.Missing {
-			fmt.Fprintln(os.Stderr, "bench:", why)
-		}
-	}
-	if slices.Contains(o.parts, attributionPart) {
-		if r.Attribution, err = measureAttribution(ctx, o.rounds); err != nil {
-			return err
-		}
-		for _, why := range r.Attribution.Missing {
+		for _, why := range (*part.into).Missing {
 			fmt.Fprintln(os.Stderr, "bench:", why)
 		}
 	}
@@ -154,6 +171,7 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
+	r.Machine.LoadAfter = kernels.Load()
 	if o.out == "" {
 		return nil
 	}
@@ -165,4 +183,24 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	return atomicfile.WriteBytes(o.out, append(data, '\n'))
+}
+
+// goFlags are the flags of the go command that may bear on speed: what names a file does not, and stays out of reports.
+func goFlags() string {
+	return strings.Join(slices.DeleteFunc(strings.Fields(os.Getenv("GOFLAGS")), func(f string) bool {
+		return strings.ContainsAny(f, `/\`)
+	}), " ")
+}
+
+// modules names what computes here, with versions.
+func modules() (all []string) {
+	info, _ := debug.ReadBuildInfo()
+	for _, name := range []string{"gomlx", "compute", "go-xla"} {
+		for _, m := range info.Deps {
+			if m.Path == "github.com/gomlx/"+name {
+				all = append(all, name+" "+m.Version)
+			}
+		}
+	}
+	return all
 }

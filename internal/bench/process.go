@@ -17,7 +17,7 @@ import (
 //go:embed peers/training.py
 var peerProgram string
 
-// peersVariable names the folder of a Python environment with PyTorch and JAX (peers/requirements.txt).
+// peersVariable names the folder of a Python environment with PyTorch and JAX (make peers).
 const peersVariable = "FOVEA_PEERS"
 
 // A process is a library under measurement.

@@ -17,7 +17,7 @@ import (
 // A gate is a feed that gives the trainer of the recipes one batch for each ticket, so that its training can be
 // measured in turns with others.
 type gate struct {
-	images, labels func() *tensors.Tensor
+	inputs, labels func() *tensors.Tensor
 	asked          chan struct{} // the trainer wants a batch: it is done with the one before
 	tickets        chan struct{}
 	opened         bool
@@ -41,7 +41,7 @@ func (g *gate) Iter() iter.Seq2[train.Batch, error] {
 					return
 				}
 			}
-			if !yield(train.Batch{Inputs: []*tensors.Tensor{g.images()}, Labels: []*tensors.Tensor{g.labels()}}, nil) {
+			if !yield(train.Batch{Inputs: []*tensors.Tensor{g.inputs()}, Labels: []*tensors.Tensor{g.labels()}}, nil) {
 				return
 			}
 		}
@@ -50,13 +50,13 @@ func (g *gate) Iter() iter.Seq2[train.Batch, error] {
 
 // recipeTraining takes steps through the trainer of the recipes: with its accuracy, history and checks of the loss, which it
 // reads once in a few steps. Nothing is written to disk.
-func recipeTraining(ctx context.Context, b compute.Backend, net builder, o func(int) optimizer.Interface, images, labels func() *tensors.Tensor) (*runner, error) {
+func recipeTraining(ctx context.Context, b compute.Backend, net builder, lossFn train.LossFn, o func(int) optimizer.Interface, inputs, labels func() *tensors.Tensor) (*runner, error) {
 	trainer, err := recipes.NewTrainer(b, net, recipes.Fit{Steps: endless, Seed: 1, LogEvery: 6, EvalEvery: endless,
-		Optimizer: o, Progress: recipes.NoProgress, Log: io.Discard})
+		Loss: lossFn, Optimizer: o, Progress: recipes.NoProgress, Log: io.Discard})
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{images: images, labels: labels, asked: make(chan struct{}), tickets: make(chan struct{})}
+	g := &gate{inputs: inputs, labels: labels, asked: make(chan struct{}), tickets: make(chan struct{})}
 	done := make(chan error, 1)
 	go func() { done <- trainer.RunFeed(ctx, g, nil) }()
 	// turn waits until the trainer wants a batch.

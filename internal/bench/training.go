@@ -29,6 +29,7 @@ type caseReport struct {
 	Batch      int         `json:"batch"`
 	Train      bool        `json:"train"`
 	Method     string      `json:"method,omitempty"` // of attribution
+	Depth      int         `json:"depth,omitempty"`  // convolutions, where compile times are compared by them
 	Parameters int         `json:"parameters"`
 	Arms       []armResult `json:"arms"`
 }
@@ -39,13 +40,13 @@ type armResult struct {
 	Median  float64 `json:"median_ms"`
 	Fastest float64 `json:"fastest_ms"`
 	Slowest float64 `json:"slowest_ms"`
-	Compile float64 `json:"compile_s"` // until the first step was done
+	Compile float64 `json:"compile_s"` // until the first step was done; the median where it was done more than once
 	Peak    int64   `json:"peak_bytes"`
 	// Ratios are the medians over rounds of this arm's time divided by another's in the same round, which is steadier
 	// than the ratio of the medians on a machine that others use too.
 	Ratios map[string]float64 `json:"ratios"`
 
-	times []float64
+	times, compiles []float64
 }
 
 // A workload is what is measured: every network as a training step, and some as inference; or an attribution method.
@@ -54,11 +55,37 @@ type workload struct {
 	batch   int
 	train   bool
 	method  string
+	depth   int // convolutions, where they are what differs
+	builds  int // how often it is built, to measure that; 0: once
+}
+
+// wants reports whether an arm is worth measuring: where a network has no recipe, its inference is that of the layers.
+func (l workload) wants(arm string) bool {
+	_, own := recipe(l.network)
+	return arm != recipesArm || l.train || own
+}
+
+func (l workload) String() string {
+	return fmt.Sprintf("%s, batch %d, %s", l.network.Name, l.batch, kind(l.train, l.method))
+}
+
+func kind(train bool, method string) string {
+	switch {
+	case train:
+		return "training step, Adam"
+	case method != "":
+		return method
+	}
+	return "inference"
 }
 
 func workloads(names []string, batches []int) (all []workload) {
 	for _, n := range named(names) {
-		all = append(all, workload{network: n, batch: 64, train: true})
+		batch := 64
+		if n.Target != nil {
+			batch = 16 // as super-resolution is trained with: its images stay large to the end
+		}
+		all = append(all, workload{network: n, batch: batch, train: true})
 	}
 	for _, n := range named(names) {
 		for _, batch := range batches {
@@ -69,7 +96,7 @@ func workloads(names []string, batches []int) (all []workload) {
 }
 
 // measureNetworks measures each workload in all arms, in turns.
-func measureNetworks(ctx context.Context, arms []string, loads []workload, rounds int, budget float64) (*networkReport, error) {
+func measureNetworks(ctx context.Context, part string, arms []string, loads []workload, rounds int, budget float64) (*networkReport, error) {
 	processes, missing, err := launchAll(ctx, arms)
 	if err != nil {
 		return nil, err
@@ -79,7 +106,8 @@ func measureNetworks(ctx context.Context, arms []string, loads []workload, round
 	for _, p := range processes {
 		r.Versions[p.name], r.Start[p.name] = p.version, p.start
 	}
-	for _, load := range loads {
+	for i, load := range loads {
+		fmt.Fprintf(os.Stderr, "bench: %s, %d of %d: %s …\n", part, i+1, len(loads), load)
 		c, err := measureCase(ctx, processes, load, rounds, budget)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", load.network.Name, err)
@@ -92,25 +120,33 @@ func measureNetworks(ctx context.Context, arms []string, loads []workload, round
 
 // measureCase builds one workload everywhere, and then takes turns. A turn is as many steps as take about budget seconds.
 func measureCase(ctx context.Context, processes []*process, load workload, rounds int, budget float64) (c caseReport, err error) {
-	c = caseReport{Network: load.network.Name, Batch: load.batch, Train: load.train, Method: load.method}
+	c = caseReport{Network: load.network.Name, Batch: load.batch, Train: load.train, Method: load.method, Depth: load.depth}
+	processes = slices.DeleteFunc(slices.Clone(processes), func(p *process) bool { return !load.wants(p.name) })
+	for _, p := range processes {
+		c.Arms = append(c.Arms, armResult{Arm: p.name})
+	}
+	for range max(1, load.builds) {
+		for i, p := range processes {
+			built, err := p.ask(request{Op: "build", Network: &load.network, Batch: load.batch, Train: load.train, Method: load.method})
+			if err != nil {
+				return c, err
+			}
+			if c.Parameters == 0 {
+				c.Parameters = built.Parameters
+			}
+			if built.Parameters != c.Parameters {
+				return c, fmt.Errorf("%s has %d parameters, %s %d: they are not the same network", p.name, built.Parameters, processes[0].name, c.Parameters)
+			}
+			c.Arms[i].compiles = append(c.Arms[i].compiles, built.Compile)
+		}
+	}
 	n := 1 << 20
 	for _, p := range processes {
-		built, err := p.ask(request{Op: "build", Network: &load.network, Batch: load.batch, Train: load.train, Method: load.method})
-		if err != nil {
-			return c, err
-		}
-		if c.Parameters == 0 {
-			c.Parameters = built.Parameters
-		}
-		if built.Parameters != c.Parameters {
-			return c, fmt.Errorf("%s has %d parameters, %s %d: they are not the same network", p.name, built.Parameters, processes[0].name, c.Parameters)
-		}
 		warm, err := p.ask(request{Op: "run", N: 2})
 		if err != nil {
 			return c, err
 		}
 		n = min(n, max(1, int(budget/(warm.Seconds/2))))
-		c.Arms = append(c.Arms, armResult{Arm: p.name, Compile: built.Compile})
 	}
 	for round := range rounds {
 		for i := range processes {
@@ -131,7 +167,8 @@ func measureCase(ctx context.Context, processes []*process, load workload, round
 		if err != nil {
 			return c, err
 		}
-		a.Peak, a.Median, a.Fastest, a.Slowest = memory.Peak, median(a.times), slices.Min(a.times), slices.Max(a.times)
+		a.Peak, a.Compile = memory.Peak, median(a.compiles)
+		a.Median, a.Fastest, a.Slowest = median(a.times), slices.Min(a.times), slices.Max(a.times)
 		a.Ratios = map[string]float64{}
 		for _, other := range c.Arms {
 			ratios := make([]float64, len(a.times))
@@ -146,13 +183,7 @@ func measureCase(ctx context.Context, processes []*process, load workload, round
 
 // print writes a table of one case.
 func (c caseReport) print(out io.Writer) {
-	what := "inference"
-	if c.Train {
-		what = "training step, Adam"
-	} else if c.Method != "" {
-		what = c.Method
-	}
-	fmt.Fprintf(out, "\n%s, %d parameters, batch %d, %s, %d CPUs\n", c.Network, c.Parameters, c.Batch, what, runtime.NumCPU())
+	fmt.Fprintf(out, "\n%s, %d parameters, batch %d, %s, %d CPUs\n", c.Network, c.Parameters, c.Batch, kind(c.Train, c.Method), runtime.NumCPU())
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "through\tmedian ms\tfastest\tslowest\tfirst s\tpeak MB\t")
 	for _, a := range c.Arms {

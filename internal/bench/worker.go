@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
@@ -122,11 +124,11 @@ func respond(ctx context.Context, b compute.Backend, arm string, r request, curr
 
 func newRunner(ctx context.Context, b compute.Backend, arm string, r request) (*runner, error) {
 	if r.Method != "" {
-		return explaining(b, r.Method, r.Batch)
+		return explaining(b, *r.Network, r.Method, r.Batch)
 	}
 	n := *r.Network
-	images, labels := examples(r.Batch, n.Size)
-	net := recipe(n)
+	inputs, labels := examples(r.Batch, n)
+	net, _ := recipe(n)
 	switch arm {
 	case plainArm:
 		net = gomlx.build(n)
@@ -137,19 +139,26 @@ func newRunner(ctx context.Context, b compute.Backend, arm string, r request) (*
 		return nil, fmt.Errorf("no arm %q", arm)
 	}
 	adam := func(int) optimizer.Interface { return optimizer.Adam().LearningRate(1e-3).Done() }
+	lossFn := loss.SoftmaxCrossEntropy(0)
+	switch {
+	case n.Target != nil:
+		lossFn = plainloss.MeanSquaredError
+	case arm == plainArm:
+		lossFn = plainloss.SparseCategoricalCrossEntropyLogits
+	}
 	switch {
 	case !r.Train:
-		return inference(b, net, images)
+		return inference(b, net, inputs)
+	case arm == recipesArm && n.Target == nil:
+		return recipeTraining(ctx, b, net, nil, adam, inputs, labels) // without a loss it measures accuracy too
 	case arm == recipesArm:
-		return recipeTraining(ctx, b, net, adam, images, labels)
-	case arm == plainArm:
-		return gomlxTraining(b, net, plainloss.SparseCategoricalCrossEntropyLogits, adam(0), images, labels)
+		return recipeTraining(ctx, b, net, lossFn, adam, inputs, labels)
 	}
-	return gomlxTraining(b, net, loss.SoftmaxCrossEntropy(0), adam(0), images, labels)
+	return gomlxTraining(b, net, lossFn, adam(0), inputs, labels)
 }
 
 // inference computes outputs and reads them.
-func inference(b compute.Backend, net builder, images func() *tensors.Tensor) (*runner, error) {
+func inference(b compute.Backend, net builder, inputs func() *tensors.Tensor) (*runner, error) {
 	store := model.NewStore()
 	if err := store.SetRNGStateFromSeed(1); err != nil {
 		return nil, err
@@ -158,7 +167,7 @@ func inference(b compute.Backend, net builder, images func() *tensors.Tensor) (*
 	if err != nil {
 		return nil, err
 	}
-	x := images() // stays on the device, as the peers' does
+	x := inputs() // stays on the device, as the peers' does
 	r := &runner{close: func() { exec.Finalize(); store.Finalize(); x.FinalizeAll() }}
 	r.run = func(n int) (value float64, err error) {
 		for range n {
@@ -179,7 +188,7 @@ func inference(b compute.Backend, net builder, images func() *tensors.Tensor) (*
 }
 
 // gomlxTraining takes steps through the trainer of GoMLX.
-func gomlxTraining(b compute.Backend, net builder, lossFn train.LossFn, o optimizer.Interface, images, labels func() *tensors.Tensor) (*runner, error) {
+func gomlxTraining(b compute.Backend, net builder, lossFn train.LossFn, o optimizer.Interface, inputs, labels func() *tensors.Tensor) (*runner, error) {
 	store := model.NewStore()
 	if err := store.SetRNGStateFromSeed(1); err != nil {
 		return nil, err
@@ -189,7 +198,7 @@ func gomlxTraining(b compute.Backend, net builder, lossFn train.LossFn, o optimi
 	r.run = func(n int) (value float64, err error) {
 		losses := make([]*tensors.Tensor, n)
 		for i := range losses {
-			metrics, err := trainer.TrainStep(train.Batch{Inputs: []*tensors.Tensor{images()}, Labels: []*tensors.Tensor{labels()}})
+			metrics, err := trainer.TrainStep(train.Batch{Inputs: []*tensors.Tensor{inputs()}, Labels: []*tensors.Tensor{labels()}})
 			if err != nil {
 				return 0, err
 			}
@@ -217,18 +226,27 @@ func trainable(store *model.Store) (n int) {
 	return n
 }
 
-// examples gives the same random images [B size size 3] and labels [B 1] again and again, since trainers consume them.
-func examples(batch, size int) (images, labels func() *tensors.Tensor) {
+// examples gives the same random inputs [B …] and labels, classes [B 1] or targets [B …], again and again, since trainers
+// consume them.
+func examples(batch int, n network) (inputs, labels func() *tensors.Tensor) {
 	r := rand.New(rand.NewPCG(1, 2))
-	pixels, classes := make([]float32, batch*size*size*3), make([]int32, batch)
-	for i := range pixels {
-		pixels[i] = r.Float32() - 0.5
+	noise := func(shape []int) func() *tensors.Tensor {
+		dims := append([]int{batch}, shape...)
+		values := make([]float32, shapes.Make(dtypes.Float32, dims...).Size())
+		for i := range values {
+			values[i] = r.Float32() - 0.5
+		}
+		return func() *tensors.Tensor { return tensors.FromFlatDataAndDimensions(values, dims...) }
 	}
+	inputs = noise(n.Input)
+	if n.Target != nil {
+		return inputs, noise(n.Target)
+	}
+	classes := make([]int32, batch)
 	for i := range classes {
 		classes[i] = r.Int32N(10)
 	}
-	return func() *tensors.Tensor { return tensors.FromFlatDataAndDimensions(pixels, batch, size, size, 3) },
-		func() *tensors.Tensor { return tensors.FromFlatDataAndDimensions(classes, batch, 1) }
+	return inputs, func() *tensors.Tensor { return tensors.FromFlatDataAndDimensions(classes, batch, 1) }
 }
 
 // peakMemory is the most that this process has held in memory.

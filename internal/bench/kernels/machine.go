@@ -8,8 +8,8 @@ import (
 	"fovea/kernel/session/host"
 )
 
-// A machine is what the times depend on.
-type machine struct {
+// A Machine is what the times depend on. It names no file or folder, so that reports can be published.
+type Machine struct {
 	CPU        string   `json:"cpu"`
 	CPUs       int      `json:"cpus"`
 	Governor   string   `json:"governor,omitempty"` // of the clock; "" where it cannot be read
@@ -20,8 +20,9 @@ type machine struct {
 	Versions   []string `json:"versions"`
 }
 
-func thisMachine() machine {
-	m := machine{CPU: "unknown", CPUs: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Toolchain: host.Release, LoadBefore: load()}
+// ThisMachine describes where this runs, with its load as it is now.
+func ThisMachine() Machine {
+	m := Machine{CPU: "unknown", CPUs: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Toolchain: host.Release, LoadBefore: Load()}
 	for line := range strings.Lines(read("/proc/cpuinfo")) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
 			m.CPU = strings.TrimSpace(value)
@@ -35,8 +36,8 @@ func thisMachine() machine {
 	return m
 }
 
-// load is the machine's load average.
-func load() string {
+// Load is the machine's load average over 1, 5 and 15 minutes; "" where the system does not tell.
+func Load() string {
 	if fields := strings.Fields(read("/proc/loadavg")); len(fields) > 2 {
 		return strings.Join(fields[:3], " ")
 	}

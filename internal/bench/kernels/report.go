@@ -13,7 +13,7 @@ import (
 // A Report is what was measured.
 type Report struct {
 	Date    time.Time `json:"date"`
-	Machine machine   `json:"machine"`
+	Machine Machine   `json:"machine"`
 	Rows    []row     `json:"cases"`
 }
 

@@ -55,7 +55,7 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 			err = ctx.Err()
 		}
 	}()
-	b := &bench{Options: o, driver: d, place: place, dir: dir, report: &Report{Date: time.Now().UTC().Truncate(time.Second), Machine: thisMachine()}}
+	b := &bench{Options: o, driver: d, place: place, dir: dir, report: &Report{Date: time.Now().UTC().Truncate(time.Second), Machine: ThisMachine()}}
 	client, err := d.ask(request{Do: "versions"})
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 			return nil, err
 		}
 	}
-	b.report.Machine.LoadAfter = load()
+	b.report.Machine.LoadAfter = Load()
 	return b.report, nil
 }
 

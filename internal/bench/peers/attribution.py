@@ -51,11 +51,11 @@ def module(blocks, channels, size):
 class Explainer:
     def __init__(self, network, method, batch):
         torch.manual_seed(1)
-        self.model = module(network["blocks"], 3, network["size"]).eval().to(memory_format=torch.channels_last)
+        self.model = module(network["blocks"], network["input"][2], network["input"][0]).eval().to(memory_format=torch.channels_last)
         for p in self.model.parameters():
             p.requires_grad_(False)  # gradients of weights are not asked for
         r = np.random.default_rng(1)
-        images = r.random((batch, network["size"], network["size"], 3), dtype=np.float32) - 0.5
+        images = r.random((batch, *network["input"]), dtype=np.float32) - 0.5
         self.x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
         self.classes = torch.from_numpy(r.integers(0, 10, batch))
         self.explain = {"saliency": self.saliency, "Grad-CAM++": self.plus_plus, "integrated gradients": self.integrated}[method]

@@ -6,7 +6,8 @@ Usage: training.py torch|jax. Reads one request a line from standard input, writ
     {"op": "run", "n": 6}                                          ->  {"seconds": s, "value": v}
     {"op": "memory"}                                               ->  {"peak": bytes}
 
-A training step is a forward and a backward pass of the cross entropy and an update by Adam; the value is the last loss.
+A training step is a forward and a backward pass of the loss and an update by Adam; the value is the last loss. The loss is
+the cross entropy of 10 classes or, where the network has a target, the mean squared error of an output of that shape.
 Inference is the forward pass of one batch, with its result read.
 """
 
@@ -18,10 +19,17 @@ import time
 import numpy as np
 
 
-def examples(batch, size):
+def examples(batch, network):
     r = np.random.default_rng(1)
-    images = r.random((batch, size, size, 3), dtype=np.float32) - 0.5
-    return images, r.integers(0, 10, batch)
+    inputs = r.random((batch, *network["input"]), dtype=np.float32) - 0.5
+    if "target" in network:
+        return inputs, r.random((batch, *network["target"]), dtype=np.float32) - 0.5
+    return inputs, r.integers(0, 10, batch)
+
+
+def pixels(network):
+    """How many positions an input has: pixels or samples."""
+    return int(np.prod(network["input"][:-1]))
 
 
 class Torch:
@@ -33,35 +41,95 @@ class Torch:
         self.t = torch
         self.version = f"torch {torch.__version__}, {torch.get_num_threads()} threads"
 
-    def module(self, blocks, channels):
+    def module(self, blocks, channels, axes, places):
+        """axes of space: 1 of sound, 2 of images; 0 of patches, which have their channels last. places is how many patches
+        there are, from where they are made."""
         nn = self.t.nn
         made = []
-        pixels = 1
         for b in blocks:
             op = b["op"]
             if op == "conv":
-                made.append(nn.Conv2d(channels, b["filters"], 3, max(1, b.get("stride", 1)), 1, bias=b.get("bias", False)))
+                kind, size = {1: nn.Conv1d, 2: nn.Conv2d}[axes], b.get("size", 3)
+                made.append(kind(channels, b["filters"], size, max(1, b.get("stride", 1)), size // 2, bias=b.get("bias", False)))
                 channels = b["filters"]
+            elif op == "patches":
+                made.append(nn.Sequential(nn.Conv2d(channels, b["filters"], b["size"], b["size"]), nn.Flatten(2), self.last()))
+                channels, axes, places = b["filters"], 0, places // b["size"] ** 2
+            elif op == "positions":
+                made.append(self.positions(places, channels))
             elif op == "norm":
                 made.append(nn.BatchNorm2d(channels))
+            elif op == "layernorm":
+                made.append(nn.LayerNorm(channels))
             elif op == "relu":
                 made.append(nn.ReLU(inplace=True))
+            elif op == "gelu":
+                made.append(nn.GELU())
+            elif op == "attention":
+                made.append(self.attention(channels, b["heads"]))
+            elif op == "shuffle":
+                made.append(nn.PixelShuffle(b["size"]))
+                channels //= b["size"] ** 2
             elif op == "maxpool":
                 made.append(nn.MaxPool2d(2))
             elif op == "mean":
-                made.append(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+                made.append(self.mean(axes))
             elif op == "flatten":
                 made.append(nn.Flatten())
             elif op == "dense":
                 made.append(nn.Linear(channels, b["units"]))
                 channels = b["units"]
             elif op == "residual":
-                body, out = self.module(b["body"], channels)
+                body, out = self.module(b["body"], channels, axes, places)
                 made.append(self.residual(body, b.get("stride", 1), out - channels))
                 channels = out
             else:
                 raise ValueError(f"no block {op}")
         return nn.Sequential(*made), channels
+
+    def last(self):
+        class ChannelsLast(self.t.nn.Module):
+            def forward(self, x):
+                return x.transpose(1, 2)
+
+        return ChannelsLast()
+
+    def mean(self, axes):
+        class Mean(self.t.nn.Module):
+            def forward(self, x):
+                return x.mean({0: 1, 1: 2, 2: (2, 3)}[axes])
+
+        return Mean()
+
+    def positions(self, places, channels):
+        torch = self.t
+
+        class Positions(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.positions = torch.nn.Parameter(0.02 * torch.randn(places, channels))
+
+            def forward(self, x):
+                return x + self.positions
+
+        return Positions()
+
+    def attention(self, width, heads):
+        torch = self.t
+
+        class Attention(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.into = torch.nn.Linear(width, 3 * width)
+                self.out = torch.nn.Linear(width, width)
+
+            def forward(self, x):
+                batch, length, _ = x.shape
+                q, k, v = self.into(x).view(batch, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
+                y = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+                return self.out(y.transpose(1, 2).reshape(batch, length, width))
+
+        return Attention()
 
     def residual(self, body, stride, missing):
         torch = self.t
@@ -82,15 +150,24 @@ class Torch:
     def build(self, network, batch, train):
         torch = self.t
         torch.manual_seed(1)
-        layout = torch.channels_last
-        self.model = self.module(network["blocks"], 3)[0].to(memory_format=layout)
-        self.model.train(train)
+        shape = network["input"]
+        self.model = self.module(network["blocks"], shape[-1], len(shape) - 1, pixels(network))[0]
+        self.model.to(memory_format=torch.channels_last).train(train)
         self.train = train
-        images, labels = examples(batch, network["size"])
-        self.x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
-        self.y = torch.from_numpy(labels)
+        inputs, labels = examples(batch, network)
+        self.x, self.y = self.first(inputs), torch.from_numpy(labels)
+        self.loss = torch.nn.functional.cross_entropy
+        if "target" in network:
+            self.y, self.loss = self.first(labels), torch.nn.functional.mse_loss
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
         return sum(p.numel() for p in self.model.parameters())
+
+    def first(self, values):
+        """Images with channels as the first axis after the batch, though still last in memory; of sound there they are in memory too."""
+        x = self.t.from_numpy(values)
+        if x.dim() == 3:
+            return x.permute(0, 2, 1).contiguous()
+        return x.permute(0, 3, 1, 2).contiguous(memory_format=self.t.channels_last)
 
     def run(self, n):
         torch = self.t
@@ -98,10 +175,10 @@ class Torch:
             with torch.inference_mode():
                 for _ in range(n):
                     y = self.model(self.x).numpy()
-            return float(y[0, 0])
+            return float(y.flat[0])
         for _ in range(n):
             self.optimizer.zero_grad(set_to_none=True)
-            loss = torch.nn.functional.cross_entropy(self.model(self.x), self.y)
+            loss = self.loss(self.model(self.x), self.y)
             loss.backward()
             self.optimizer.step()
         return loss.item()
@@ -116,24 +193,37 @@ class Jax:
         self.jax = jax
         self.version = f"jax {jax.__version__} on {jax.default_backend()}"
 
-    def parameters(self, blocks, channels, r):
+    def parameters(self, blocks, channels, axes, places, r):
+        """axes of space are those of the input; places is how many patches there are, from where they are made."""
+
+        def weights(*shape, gain=1.0):
+            return (r.standard_normal(shape) * (gain / np.prod(shape[:-1])) ** 0.5).astype(np.float32)
+
         made = []
         for b in blocks:
             op, p = b["op"], {}
             if op == "conv":
-                fan = 9 * channels
-                p["w"] = (r.standard_normal((3, 3, channels, b["filters"])) * (2 / fan) ** 0.5).astype(np.float32)
+                p["w"] = weights(*axes * (b.get("size", 3),), channels, b["filters"], gain=2)
                 channels = b["filters"]
                 if b.get("bias"):
                     p["b"] = np.zeros(channels, np.float32)
-            elif op == "norm":
+            elif op == "patches":
+                p = {"w": weights(b["size"], b["size"], channels, b["filters"]), "b": np.zeros(b["filters"], np.float32)}
+                channels, places = b["filters"], places // b["size"] ** 2
+            elif op == "positions":
+                p["positions"] = weights(places, channels, gain=0.02)
+            elif op in ("norm", "layernorm"):
                 p = {"scale": np.ones(channels, np.float32), "shift": np.zeros(channels, np.float32)}
             elif op == "dense":
-                p["w"] = (r.standard_normal((channels, b["units"])) * channels**-0.5).astype(np.float32)
-                p["b"] = np.zeros(b["units"], np.float32)
+                p = {"w": weights(channels, b["units"]), "b": np.zeros(b["units"], np.float32)}
                 channels = b["units"]
+            elif op == "attention":
+                p = {"w": weights(channels, 3 * channels), "b": np.zeros(3 * channels, np.float32)}
+                p |= {"w_out": weights(channels, channels), "b_out": np.zeros(channels, np.float32)}
+            elif op == "shuffle":
+                channels //= b["size"] ** 2
             elif op == "residual":
-                p["body"], channels = self.parameters(b["body"], channels, r)
+                p["body"], channels = self.parameters(b["body"], channels, axes, places, r)
             made.append(p)
         return made, channels
 
@@ -147,7 +237,7 @@ class Jax:
                 made.append((np.zeros(channels, np.float32), np.ones(channels, np.float32)))
             elif b["op"] == "residual":
                 made += self.statistics(b["body"], channels)
-                channels = b["filters"]
+                channels = b.get("filters", channels)
         return made
 
     def apply(self, blocks, params, x, old, new, train):
@@ -155,10 +245,32 @@ class Jax:
         for b, p in zip(blocks, params):
             op = b["op"]
             if op == "conv":
-                s = max(1, b.get("stride", 1))
-                x = lax.conv_general_dilated(x, p["w"], (s, s), [(1, 1), (1, 1)], dimension_numbers=("NHWC", "HWIO", "NHWC"))
+                axes, s, half = x.ndim - 2, max(1, b.get("stride", 1)), b.get("size", 3) // 2
+                order = ("NHWC", "HWIO", "NHWC") if axes == 2 else ("NWC", "WIO", "NWC")
+                x = lax.conv_general_dilated(x, p["w"], axes * (s,), axes * [(half, half)], dimension_numbers=order)
                 if "b" in p:
                     x = x + p["b"]
+            elif op == "patches":
+                s = b["size"]
+                x = lax.conv_general_dilated(x, p["w"], (s, s), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")) + p["b"]
+                x = x.reshape(x.shape[0], -1, x.shape[3])
+            elif op == "positions":
+                x = x + p["positions"]
+            elif op == "layernorm":
+                x = x - x.mean(-1, keepdims=True)
+                x = x * lax.rsqrt((x * x).mean(-1, keepdims=True) + 1e-5) * p["scale"] + p["shift"]
+            elif op == "gelu":
+                x = jax.nn.gelu(x, approximate=False)
+            elif op == "attention":
+                batch, length, width = x.shape
+                heads = b["heads"]
+                q, k, v = jnp.moveaxis((x @ p["w"] + p["b"]).reshape(batch, length, 3, heads, width // heads), 2, 0)
+                x = jax.nn.dot_product_attention(q, k, v).reshape(batch, length, width) @ p["w_out"] + p["b_out"]
+            elif op == "shuffle":
+                batch, height, width, channels = x.shape
+                s = b["size"]
+                x = x.reshape(batch, height, width, s, s, channels // s**2).transpose(0, 1, 3, 2, 4, 5)
+                x = x.reshape(batch, height * s, width * s, -1)
             elif op == "norm":
                 m, v = old[len(new)]
                 if train:
@@ -173,7 +285,7 @@ class Jax:
             elif op == "maxpool":
                 x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
             elif op == "mean":
-                x = x.mean((1, 2))
+                x = x.mean(tuple(range(1, x.ndim - 1)))
             elif op == "flatten":
                 x = x.reshape(x.shape[0], -1)
             elif op == "dense":
@@ -183,8 +295,10 @@ class Jax:
                 if b.get("stride", 1) > 1:
                     around = lax.reduce_window(x, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") / 4
                 y = self.apply(b["body"], p["body"], x, old, new, train)
-                missing = y.shape[3] - around.shape[3]
-                x = jnp.pad(around, ((0, 0), (0, 0), (0, 0), (0, missing))) + y
+                missing = y.shape[-1] - around.shape[-1]
+                if missing > 0:
+                    around = jnp.pad(around, ((0, 0), (0, 0), (0, 0), (0, missing)))
+                x = around + y
             else:
                 raise ValueError(f"no block {op}")
         return x
@@ -192,15 +306,18 @@ class Jax:
     def build(self, network, batch, train):
         jax, jnp = self.jax, self.jax.numpy
         blocks = network["blocks"]
-        params, _ = self.parameters(blocks, 3, np.random.default_rng(1))
+        shape = network["input"]
+        params, _ = self.parameters(blocks, shape[-1], len(shape) - 1, pixels(network), np.random.default_rng(1))
         count = sum(p.size for p in jax.tree.leaves(params))
-        images, labels = examples(batch, network["size"])
-        self.x, self.y, self.train = jnp.asarray(images), jnp.asarray(labels), train
-        stats = self.statistics(blocks, 3)
+        inputs, labels = examples(batch, network)
+        self.x, self.y, self.train = jnp.asarray(inputs), jnp.asarray(labels), train
+        stats = self.statistics(blocks, shape[-1])
 
         def loss(params, stats, x, y):
             new = []
             z = self.apply(blocks, params, x, stats, new, True)
+            if "target" in network:
+                return ((z - y) ** 2).mean(), new
             return -jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1).mean(), new
 
         def step(state, x, y):
@@ -224,7 +341,7 @@ class Jax:
         if not self.train:
             for _ in range(n):
                 y = np.asarray(self.forward(self.state[0], self.state[1], self.x))
-            return float(y[0, 0])
+            return float(y.flat[0])
         for _ in range(n):
             self.state, value = self.step(self.state, self.x, self.y)
         return float(value)
