@@ -62,9 +62,9 @@ peers:
 		$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r internal/bench/peers/requirements.txt && \
 		$(PEERS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r internal/bench/peers/requirements-captum.txt; }
 
-# The kernel alone; ARGS='-cases fmt' and the like choose.
+# The kernel alone, with more rounds than 'make bench' has time for; ARGS='-cases fmt' and the like choose.
 bench-kernel: build jupyter-env
-	go run ./internal/bench -parts kernel -o build/bench-kernel.json $(ARGS)
+	go run ./internal/bench -parts kernel -rounds 20 -starts 10 -late 300 -o build/bench-kernel.json $(ARGS)
 
 claims: setup
 	$(FOVEA) reproduce --all --scale small

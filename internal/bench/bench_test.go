@@ -85,20 +85,26 @@ func TestWork(t *testing.T) {
 	}
 }
 
-// Each new operation is built by both Go arms with as many parameters, and has a loss that training lowers.
-func TestOperations(t *testing.T) {
-	b := backendtest.ForTest(t)
+// operations are small networks that together have every operation, with their numbers of parameters.
+func operations() map[int]network {
 	images, sound := []int{8, 8, 3}, []int{64, 1}
 	wide := conv(4, 4, true)
 	wide.Size = 9
-	for _, n := range []network{
-		{Name: "sound", Input: sound, Blocks: []block{wide, relu, conv(4, 1, true), mean, dense(10)}},
-		{Name: "pixels", Input: images, Target: []int{16, 16, 2}, Blocks: []block{conv(8, 1, true), {Op: "shuffle", Size: 2}}},
-		{Name: "units", Input: images, Target: images, Blocks: []block{plus(conv(3, 1, true), relu, conv(3, 1, true))}},
-		{Name: "patches", Input: images, Blocks: []block{
+	return map[int]network{
+		9*4 + 4 + 3*4*4 + 4 + 4*10 + 10: {Name: "sound", Input: sound, Blocks: []block{wide, relu, conv(4, 1, true), mean, dense(10)}},
+		9*3*8 + 8:                       {Name: "pixels", Input: images, Target: []int{16, 16, 2}, Blocks: []block{conv(8, 1, true), {Op: "shuffle", Size: 2}}},
+		2 * (9*3*3 + 3):                 {Name: "units", Input: images, Target: images, Blocks: []block{plus(conv(3, 1, true), relu, conv(3, 1, true))}},
+		48*6 + 6 + 4*6 + 2*6 + 4*(6*6+6) + 6*10 + 10: {Name: "patches", Input: images, Blocks: []block{
 			{Op: "patches", Size: 4, Filters: 6}, {Op: "positions"}, plus(layerNorm, block{Op: "attention", Heads: 2}), gelu, mean, dense(10)}},
-	} {
-		parameters := map[string]int{}
+		9*3*4 + 2*4 + 9*4*6 + 6*4*4*10 + 10: {Name: "images", Input: images, Blocks: []block{conv(4, 1, false), normalise, relu,
+			{Op: "residual", Filters: 6, Stride: 2, Body: []block{conv(6, 2, false)}}, flatten, dense(10)}},
+	}
+}
+
+// Each operation is built by the Go arms with as many parameters, and has a loss that training lowers.
+func TestOperations(t *testing.T) {
+	b := backendtest.ForTest(t)
+	for want, n := range operations() {
 		for _, arm := range []string{plainArm, layersArm, recipesArm} {
 			r, err := newRunner(context.Background(), b, arm, request{Network: &n, Batch: 4, Train: true})
 			if err != nil {
@@ -112,11 +118,45 @@ func TestOperations(t *testing.T) {
 			if err != nil || !(last < first) {
 				t.Errorf("%s, %s: the loss went from %g to %g, %v", n.Name, arm, first, last, err)
 			}
-			parameters[arm] = r.parameters
+			if r.parameters != want {
+				t.Errorf("%s, %s: %d parameters, want %d", n.Name, arm, r.parameters, want)
+			}
 			r.close()
 		}
-		if parameters[plainArm] != parameters[layersArm] || parameters[plainArm] != parameters[recipesArm] || parameters[plainArm] == 0 {
-			t.Errorf("%s: parameters %v", n.Name, parameters)
+	}
+}
+
+// The Python arms build the same networks, and train and use them.
+func TestPeers(t *testing.T) {
+	if os.Getenv(peersVariable) == "" {
+		t.Skipf("%s names no Python environment with PyTorch and JAX", peersVariable)
+	}
+	processes, _, err := launchAll(context.Background(), []string{jaxArm, torchArm})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll(processes)
+	for want, n := range operations() {
+		for _, p := range processes {
+			ask := func(r request) answer {
+				a, err := p.ask(r)
+				if err != nil {
+					t.Fatalf("%s: %v", n.Name, err)
+				}
+				return a
+			}
+			built := ask(request{Op: "build", Network: &n, Batch: 4, Train: true})
+			if built.Parameters != want {
+				t.Errorf("%s, %s: %d parameters, want %d", n.Name, p.name, built.Parameters, want)
+			}
+			first, last := ask(request{Op: "run", N: 6}), ask(request{Op: "run", N: 60})
+			if !(last.Value < first.Value) {
+				t.Errorf("%s, %s: the loss went from %g to %g", n.Name, p.name, first.Value, last.Value)
+			}
+			ask(request{Op: "build", Network: &n, Batch: 1})
+			if used := ask(request{Op: "run", N: 1}); used.Seconds <= 0 {
+				t.Errorf("%s, %s: inference %+v", n.Name, p.name, used)
+			}
 		}
 	}
 }

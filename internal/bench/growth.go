@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// growthArms are those that are compared: each has a compiler, or does without.
+// growthArms are those that are compared. What GoMLX's own layers and the recipes' trainer do to growth, the layers show.
 var growthArms = []string{layersArm, jaxArm, torchArm}
 
 // measureGrowth measures how inference grows with the batch, one network for each kind of data and design, and how the first

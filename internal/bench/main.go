@@ -70,9 +70,9 @@ func main() {
 	batches := flag.String("batches", "1,64", "batch sizes of inference; empty: none")
 	arm := flag.String("work", "", "be the process that measures this `arm`, for requests on standard input")
 	flag.IntVar(&o.turns, "turns", 5, "measurements of each library on each network")
-	flag.IntVar(&o.cells.Rounds, "rounds", 20, "measurements of each cell")
-	flag.IntVar(&o.cells.Starts, "starts", 10, "measurements of a kernel's start")
-	flag.IntVar(&o.cells.Cells, "late", 300, "number of the late cell; Fovea goes on to twice that")
+	flag.IntVar(&o.cells.Rounds, "rounds", 12, "measurements of each cell")
+	flag.IntVar(&o.cells.Starts, "starts", 6, "measurements of a kernel's start")
+	flag.IntVar(&o.cells.Cells, "late", 100, "number of the late cell; Fovea goes on to twice that")
 	cases := flag.String("cases", "", "measure the cells whose names match this `expression`")
 	flag.StringVar(&o.cells.Fovea, "fovea", filepath.Join("build", "fovea"), "the command whose kernel is measured")
 	flag.StringVar(&o.cells.Python, "python", filepath.Join("build", "jupyter", "bin", "python"), "an interpreter that has jupyter_client")
@@ -161,6 +161,9 @@ func run(ctx context.Context, o options) (err error) {
 		for _, why := range (*part.into).Missing {
 			fmt.Fprintln(os.Stderr, "bench:", why)
 		}
+		if err := r.save(o.out); err != nil {
+			return err
+		}
 	}
 	if slices.Contains(o.parts, kernelPart) {
 		if r.Kernel, err = kernels.Run(ctx, o.cells); err != nil {
@@ -171,18 +174,20 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
+	return r.save(o.out)
+}
+
+// save writes what has been measured so far: a later part that fails does not take it along.
+func (r *report) save(file string) error {
 	r.Machine.LoadAfter = kernels.Load()
-	if o.out == "" {
+	if file == "" {
 		return nil
 	}
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(o.out), 0o755); err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(o.out, append(data, '\n'))
+	return atomicfile.WriteBytes(file, append(data, '\n'))
 }
 
 // goFlags are the flags of the go command that may bear on speed: what names a file does not, and stays out of reports.
@@ -194,7 +199,10 @@ func goFlags() string {
 
 // modules names what computes here, with versions.
 func modules() (all []string) {
-	info, _ := debug.ReadBuildInfo()
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return nil
+	}
 	for _, name := range []string{"gomlx", "compute", "go-xla"} {
 		for _, m := range info.Deps {
 			if m.Path == "github.com/gomlx/"+name {

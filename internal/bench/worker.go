@@ -33,7 +33,7 @@ type request struct {
 	Op      string   `json:"op"` // build, run or memory
 	Network *network `json:"network,omitempty"`
 	Batch   int      `json:"batch,omitempty"`
-	Train   bool     `json:"train,omitempty"`
+	Train   bool     `json:"train"`
 	Method  string   `json:"method,omitempty"` // of attribution, instead of training or inference
 	N       int      `json:"n,omitempty"`      // training steps, or batches of inference
 }
