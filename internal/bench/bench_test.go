@@ -17,6 +17,7 @@ import (
 
 	"fovea/internal/backend/backendtest"
 	"fovea/internal/bench/kernels"
+	"fovea/internal/bench/operators"
 	"fovea/layers"
 )
 
@@ -199,6 +200,9 @@ func TestPage(t *testing.T) {
 			{Network: "net-4", Batch: 8, Train: true, Depth: 4, Arms: arms(2, 1, 3)}, {Network: "net-8", Batch: 8, Train: true, Depth: 8, Arms: arms(4, 2, 6)},
 		}},
 	}
+	r.Operators = &operators.Report{Peak: 100, Bandwidth: 10, Rows: []operators.Row{
+		{Operation: "3×3, 2→3", Input: []int{64, 8, 8, 2}, Pass: "forward", Plain: 4, Ours: 2, Limit: 1},
+	}}
 	write := func(name string, data []byte) {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			t.Fatal(err)
@@ -222,6 +226,7 @@ func TestPage(t *testing.T) {
 		"| net-a, batch 64 | 42 | 80.0 | 40.0 | 32.0 | 0.50 | 1.25 |", // layers over GoMLX and JAX
 		"| net-a | 256 | 0.78 | 0.50 | 1.17 |",                        // a sample's time
 		"| 8 | 0 | 1.50 |",
+		"| 3×3, 2→3 | [64 8 8 2] | forward | 4.00 | 2.00 | 0.50 | 1.00 | 0.50 |",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)

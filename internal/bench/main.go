@@ -19,20 +19,23 @@ import (
 	"time"
 
 	"fovea/internal/atomicfile"
+	"fovea/internal/backend"
 	"fovea/internal/bench/kernels"
+	"fovea/internal/bench/operators"
 )
 
 // A report is what the JSON file holds.
 type report struct {
-	Date        time.Time       `json:"date"`
-	Machine     kernels.Machine `json:"machine"`
-	Flags       string          `json:"goflags,omitempty"`
-	Quick       bool            `json:"quick,omitempty"`
-	Turns       int             `json:"turns"` // of each library, on each network
-	Network     *networkReport  `json:"network,omitempty"`
-	Growth      *networkReport  `json:"growth,omitempty"` // of time with the batch and of compilation with depth
-	Attribution *networkReport  `json:"attribution,omitempty"`
-	Kernel      *kernels.Report `json:"kernel,omitempty"`
+	Date        time.Time         `json:"date"`
+	Machine     kernels.Machine   `json:"machine"`
+	Flags       string            `json:"goflags,omitempty"`
+	Quick       bool              `json:"quick,omitempty"`
+	Turns       int               `json:"turns"` // of each library, on each network
+	Network     *networkReport    `json:"network,omitempty"`
+	Growth      *networkReport    `json:"growth,omitempty"` // of time with the batch and of compilation with depth
+	Attribution *networkReport    `json:"attribution,omitempty"`
+	Operators   *operators.Report `json:"operators,omitempty"` // one by one
+	Kernel      *kernels.Report   `json:"kernel,omitempty"`
 }
 
 // Parts of the benchmark.
@@ -40,10 +43,11 @@ const (
 	networkPart     = "network"
 	growthPart      = "growth"
 	attributionPart = "attribution"
+	operatorsPart   = "operators"
 	kernelPart      = "kernel"
 )
 
-var allParts = []string{networkPart, growthPart, attributionPart, kernelPart}
+var allParts = []string{networkPart, growthPart, attributionPart, operatorsPart, kernelPart}
 
 // turn is about how many seconds a library computes before it is another's turn.
 const turn = 0.25
@@ -165,6 +169,14 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
+	if slices.Contains(o.parts, operatorsPart) {
+		if r.Operators, err = measureOperators(ctx); err != nil {
+			return err
+		}
+		if err := r.save(o.out); err != nil {
+			return err
+		}
+	}
 	if slices.Contains(o.parts, kernelPart) {
 		if r.Kernel, err = kernels.Run(ctx, o.cells); err != nil {
 			return err
@@ -175,6 +187,15 @@ func run(ctx context.Context, o options) (err error) {
 		}
 	}
 	return r.save(o.out)
+}
+
+// measureOperators measures in this process: nothing else computes by then.
+func measureOperators(ctx context.Context) (*operators.Report, error) {
+	b, _, err := backend.New(ctx, backend.Options{Progress: os.Stderr})
+	if err != nil {
+		return nil, err
+	}
+	return operators.Measure(ctx, b, os.Stdout)
 }
 
 // save writes what has been measured so far: a later part that fails does not take it along.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"fovea/internal/atomicfile"
+	"fovea/internal/bench/operators"
 	"fovea/notebooks/fig"
 )
 
@@ -41,7 +42,7 @@ func writePage(results string) error {
 		return fmt.Errorf("%s: %w", results, err)
 	}
 	p := &page{folder: filepath.Dir(results)}
-	operators, err := os.ReadFile(filepath.Join(p.folder, operatorsFile))
+	tried, err := os.ReadFile(filepath.Join(p.folder, operatorsFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -56,8 +57,11 @@ func writePage(results string) error {
 			return err
 		}
 	}
-	if len(operators) > 0 {
-		p.line("%s", bytes.TrimSpace(operators))
+	if r.Operators != nil {
+		p.operations(r.Operators)
+	}
+	if len(tried) > 0 {
+		p.line("%s", bytes.TrimSpace(tried))
 	}
 	if r.Attribution != nil && len(r.Attribution.Cases) > 0 {
 		p.line("## Attribution")
@@ -393,4 +397,17 @@ func number(v float64) string {
 		return fmt.Sprintf("%.2f", v)
 	}
 	return fmt.Sprintf("%.4f", v)
+}
+
+// operations writes the table of single operations.
+func (p *page) operations(r *operators.Report) {
+	p.line("## Operations one by one")
+	p.line("Batch 64, the fastest of many calls, milliseconds: as the engine has them (*plain*), in the forms of the layers (*ours*), and the least "+
+		"that the machine could do: the arithmetic at %.0f GFLOP/s, as fast as the product of two matrices of 1024×1024, or the memory at %.1f GB/s, "+
+		"as fast as the sum of two large tensors, whichever takes longer.", r.Peak, r.Bandwidth)
+	var rows [][]string
+	for _, x := range r.Rows {
+		rows = append(rows, []string{x.Operation, fmt.Sprint(x.Input), x.Pass, number(x.Plain), number(x.Ours), number(x.Ours / x.Plain), number(x.Limit), number(x.Limit / x.Ours)})
+	}
+	p.table([]string{"operation", "input", "pass", "plain", "ours", "ours / plain", "limit", "limit / ours"}, rows)
 }
