@@ -97,8 +97,8 @@ func operations() map[int]network {
 		2 * (9*3*3 + 3):                 {Name: "units", Input: images, Target: images, Blocks: []block{plus(conv(3, 1, true), relu, conv(3, 1, true))}},
 		48*6 + 6 + 4*6 + 2*6 + 4*(6*6+6) + 6*10 + 10: {Name: "patches", Input: images, Blocks: []block{
 			{Op: "patches", Size: 4, Filters: 6}, {Op: "positions"}, plus(layerNorm, block{Op: "attention", Heads: 2}), gelu, mean, dense(10)}},
-		9*3*4 + 2*4 + 9*4*6 + 6*4*4*10 + 10: {Name: "images", Input: images, Blocks: []block{conv(4, 1, false), normalise, relu,
-			{Op: "residual", Filters: 6, Stride: 2, Body: []block{conv(6, 2, false)}}, flatten, dense(10)}},
+		9*3*4 + 2*4 + 9*4*6 + 6*10 + 10: {Name: "images", Input: images, Blocks: []block{conv(4, 1, false), normalise, relu,
+			{Op: "residual", Filters: 6, Stride: 2, Body: []block{conv(6, 2, false)}}, maxPool, maxPool, flatten, dense(10)}},
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // A block is a part of a network as plain data, so that one description can be built in each library.
 type block struct {
-	// Op is conv, norm, relu, maxpool, mean, flatten, dense or residual; for super-resolution shuffle, which makes pixels
+	// Op is conv, norm, relu, maxpool, mean, flatten (of maps of one pixel), dense or residual; for super-resolution shuffle, which makes pixels
 	// out of channels; for transformers patches, positions, layernorm, gelu or attention.
 	Op      string  `json:"op"`
 	Filters int     `json:"filters,omitempty"`
