@@ -97,7 +97,7 @@ func convolution(x, kernel *graph.Node, o ConvOptions) *graph.Node {
 	case placesForm:
 		return placeByPlace(x, kernel, strides, dilations, pads)
 	case patchProductForm:
-		return patchProduct(x, kernel, strides, pads)
+		return patchProduct(x, kernel, strides, dilations, pads)
 	case patchesForm:
 		return patchGradient(x, kernel, pads, plain)
 	case phasesForm:

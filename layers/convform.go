@@ -9,10 +9,10 @@ const (
 	plainForm        form = iota // as the engine has it
 	shiftedForm                  // shifted multiply-adds: depthwise
 	pointwiseForm                // a matrix product: windows of one pixel
-	placesForm                   // a matrix product for each output place: windows that hang over the map
+	placesForm                   // a matrix product for each output place: large windows that hang over the map
 	patchesForm                  // as the engine has it, its gradient for the input by patches: images
 	phasesForm                   // as the engine has it, its gradient for the input phase by phase: strides
-	patchProductForm             // patches times the kernel: images, with strides
+	patchProductForm             // patches times the kernel: images with strides, small windows that hang over the map
 )
 
 type plainKey struct{}
@@ -37,8 +37,8 @@ const (
 	fewTaps = 9
 	// manyPixels is from how many pixels of the input on phases pay off. With fewer, interleaving them costs what they spare.
 	manyPixels = 32 * 32
-	// fewPlaces is how many output places a convolution may have to be computed place by place.
-	fewPlaces = 64
+	// fewParts is of how many places or taps a convolution may be put together: each is compiled by itself.
+	fewParts = 64
 )
 
 // formOf chooses how a convolution of x [B, space…, C] with a kernel [window…, C/groups, K] is computed. The choices were
@@ -54,6 +54,7 @@ func formOf(dims, kernel []int, groups int, strides, dilations []int, pads [][2]
 	undilated := allOnes(dilations)
 	_, reaches := reach(sizes, pads)
 	outputs := outputsOf(dims, kernel, strides, dilations, pads)
+	places := product(outputs)
 	switch {
 	case groups > 1:
 		if groups == channels && taps <= fewTaps {
@@ -61,8 +62,11 @@ func formOf(dims, kernel []int, groups int, strides, dilations []int, pads [][2]
 		}
 	case taps == 1 && !padded:
 		return pointwiseForm
-	case overhangs(dims[1:], sizes, dilations) && product(outputs) <= fewPlaces:
-		return placesForm
+	case overhangs(dims[1:], sizes, dilations) && min(places, taps) <= fewParts:
+		if places <= taps {
+			return placesForm
+		}
+		return patchProductForm
 	case undilated && !allOnes(strides) && channels <= fewChannels && taps*channels <= kernel[n+1]: // no more patches than outputs
 		return patchProductForm
 	case undilated && !allOnes(strides) && (product(dims[1:n+1]) >= manyPixels || overhangs(outputs, sizes, dilations)):

@@ -20,10 +20,10 @@ func customGradient(build func(inputs []*graph.Node) *graph.Node, back func(v *g
 	inner := slices.Clone(inputs)
 	for i, x := range inputs {
 		inner[i] = graph.IdentityWithCustomGradient(x, func(_, auto *graph.Node) *graph.Node {
-			if gradients[i] != nil {
-				return gradients[i]
+			if gradients == nil || gradients[i] == nil { // nil altogether where autodiff did not come by y
+				return auto
 			}
-			return auto
+			return gradients[i]
 		})
 	}
 	return graph.IdentityWithCustomGradient(build(inner), func(_, v *graph.Node) *graph.Node {

@@ -39,12 +39,12 @@ func patchGradient(x, kernel *graph.Node, pads [][2]int, convolve func(x *graph.
 
 // patchProduct is a convolution as a product of patches, [B·H'·W' taps·C], with the kernel, [taps·C K]. The patches serve the
 // gradient for the kernel once more.
-func patchProduct(x, kernel *graph.Node, strides []int, pads [][2]int) *graph.Node {
+func patchProduct(x, kernel *graph.Node, strides, dilations []int, pads [][2]int) *graph.Node {
 	n := len(strides)
 	sizes, filters := kernel.Shape().Dimensions[:n], kernel.Shape().Dimensions[n+1]
 	x = padSpace(x, graph.ScalarZero(x.Graph(), x.DType()), pads)
 	var parts []*graph.Node
-	for shifted := range windows(x, sizes, strides, nil) { // [B H' W' C]
+	for shifted := range windows(x, sizes, strides, dilations) { // [B H' W' C]
 		parts = append(parts, shifted)
 	}
 	patches := graph.Concatenate(parts, -1) // [B H' W' taps·C]

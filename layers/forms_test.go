@@ -71,9 +71,11 @@ func TestFormsEqualThePlainConvolution(t *testing.T) {
 		{[]int{3, 1, 1, 7}, []int{3, 3, 7, 4}, ConvOptions{}, placesForm},
 		{[]int{3, 4, 3, 7}, []int{5, 5, 7, 4}, ConvOptions{}, placesForm},
 		{[]int{3, 4, 4, 7}, []int{7, 7, 7, 4}, ConvOptions{Stride: 2}, placesForm},
-		{[]int{3, 4, 9, 5}, []int{1, 7, 5, 4}, ConvOptions{Dilation: 2}, placesForm},
-		{[]int{3, 2, 2, 5}, []int{3, 3, 5, 4}, ConvOptions{Pad: Pads(3)}, placesForm}, // corners see padding alone
+		{[]int{3, 4, 9, 5}, []int{1, 7, 5, 4}, ConvOptions{Dilation: 2}, patchProductForm},
+		{[]int{3, 2, 2, 5}, []int{3, 3, 5, 4}, ConvOptions{Pad: Pads(3)}, patchProductForm},
+		{[]int{3, 1, 1, 5}, []int{3, 3, 5, 4}, ConvOptions{Pad: Pads(0, 3, 0, 3)}, placesForm}, // the last place sees padding alone
 		{[]int{2, 2, 3, 2, 5}, []int{3, 3, 3, 5, 4}, ConvOptions{}, placesForm},
+		{[]int{3, 4, 4, 7}, []int{1, 7, 7, 4}, ConvOptions{}, patchProductForm},
 		{[]int{2, 32, 33, 5}, []int{3, 3, 5, 4}, ConvOptions{Stride: 2}, phasesForm},
 		{[]int{2, 33, 32, 5}, []int{3, 3, 5, 4}, ConvOptions{Stride: 2, Pad: SameTF}, phasesForm},
 		{[]int{2, 35, 32, 5}, []int{5, 4, 5, 3}, ConvOptions{Strides: []int{3, 2}, Pad: Pads(0, 1, 2, 0)}, phasesForm},

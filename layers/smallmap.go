@@ -30,8 +30,7 @@ func placeByPlace(x, kernel *graph.Node, strides, dilations []int, pads [][2]int
 	batch, channels, filters := dims[0], dims[n+1], sizes[n+1]
 	var places []*graph.Node
 	var done int64
-	place := make([]int, n)
-	for {
+	for place := range everyPlace(outputs) {
 		inputs, taps := make([]graph.SliceAxisSpec, n+2), make([]graph.SliceAxisSpec, n+2)
 		inputs[0], inputs[n+1], taps[n], taps[n+1] = graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange()
 		seen := 1
@@ -51,16 +50,6 @@ func placeByPlace(x, kernel *graph.Node, strides, dilations []int, pads [][2]int
 		}
 		places = append(places, y)
 		done += int64(batch) * int64(seen) * int64(channels) * int64(filters)
-		i := n - 1
-		for ; i >= 0; i-- {
-			if place[i]++; place[i] < outputs[i] {
-				break
-			}
-			place[i] = 0
-		}
-		if i < 0 {
-			break
-		}
 	}
 	y := graph.Stack(places, 1)                                                // [B H'·W' K]
 	y = graph.Reshape(y, append(append([]int{batch}, outputs...), filters)...) // [B H' W' K]

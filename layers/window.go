@@ -30,8 +30,7 @@ func windows(x *graph.Node, sizes, strides, dilations []int) iter.Seq[*graph.Nod
 		dilations = slices.Repeat([]int{1}, n)
 	}
 	return func(yield func(*graph.Node) bool) {
-		offset := make([]int, n)
-		for {
+		for offset := range everyPlace(sizes) {
 			axes := make([]graph.SliceAxisSpec, n+2)
 			axes[0], axes[n+1] = graph.AxisRange(), graph.AxisRange()
 			for i := range n {
@@ -42,12 +41,24 @@ func windows(x *graph.Node, sizes, strides, dilations []int) iter.Seq[*graph.Nod
 			if !yield(graph.Slice(x, axes...)) {
 				return
 			}
-			i := n - 1
+		}
+	}
+}
+
+// everyPlace yields the places of a grid, row by row, in a slice that it reuses.
+func everyPlace(sizes []int) iter.Seq[[]int] {
+	return func(yield func([]int) bool) {
+		place := make([]int, len(sizes))
+		for {
+			if !yield(place) {
+				return
+			}
+			i := len(sizes) - 1
 			for ; i >= 0; i-- {
-				if offset[i]++; offset[i] < sizes[i] {
+				if place[i]++; place[i] < sizes[i] {
 					break
 				}
-				offset[i] = 0
+				place[i] = 0
 			}
 			if i < 0 {
 				return
