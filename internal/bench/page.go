@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"fovea/internal/atomicfile"
-	"fovea/internal/bench/operators"
 	"fovea/notebooks/fig"
 )
 
@@ -173,6 +172,22 @@ func (c caseReport) cell(arm string, of func(armResult) float64) string {
 	return "–"
 }
 
+// cells are the numbers of several arms.
+func (c caseReport) cells(arms []string, of func(armResult) float64) (row []string) {
+	for _, name := range arms {
+		row = append(row, c.cell(name, of))
+	}
+	return row
+}
+
+// each names a column for each arm.
+func each(arms []string, unit string) (head []string) {
+	for _, name := range arms {
+		head = append(head, name+unit)
+	}
+	return head
+}
+
 // others are the arms that the layers are compared with.
 func others(arms []string) []string {
 	return slices.DeleteFunc(slices.Clone(arms), func(a string) bool { return a == layersArm || a == recipesArm })
@@ -194,9 +209,7 @@ func (p *page) times(cases []caseReport, label func(caseReport) string) {
 	var rows [][]string
 	for _, c := range cases {
 		row := []string{label(c), fmt.Sprint(c.Parameters)}
-		for _, name := range arms {
-			row = append(row, c.cell(name, func(a armResult) float64 { return a.Median }))
-		}
+		row = append(row, c.cells(arms, func(a armResult) float64 { return a.Median })...)
 		for _, pair := range pairs {
 			row = append(row, c.cell(pair[0], func(a armResult) float64 { return a.Ratios[pair[1]] }))
 		}
@@ -208,22 +221,12 @@ func (p *page) times(cases []caseReport, label func(caseReport) string) {
 // costs writes what a network costs once: time until the first step, and memory.
 func (p *page) costs(cases []caseReport) {
 	arms := armsOf(cases)
-	head := []string{"network"}
-	for _, name := range arms {
-		head = append(head, name+" s")
-	}
-	for _, name := range arms {
-		head = append(head, name+" MB")
-	}
+	head := slices.Concat([]string{"network"}, each(arms, " s"), each(arms, " MB"))
 	var rows [][]string
 	for _, c := range cases {
 		row := []string{c.label()}
-		for _, name := range arms {
-			row = append(row, c.cell(name, func(a armResult) float64 { return a.Compile }))
-		}
-		for _, name := range arms {
-			row = append(row, c.cell(name, func(a armResult) float64 { return float64(a.Peak) / 1e6 }))
-		}
+		row = append(row, c.cells(arms, func(a armResult) float64 { return a.Compile })...)
+		row = append(row, c.cells(arms, func(a armResult) float64 { return float64(a.Peak) / 1e6 })...)
 		rows = append(rows, row)
 	}
 	p.table(head, rows)
@@ -264,102 +267,6 @@ func (p *page) ratios(cases []caseReport, file, title string) error {
 	})
 }
 
-// batches writes how inference grows with the batch.
-func (p *page) batches(r *networkReport) error {
-	cases := slices.DeleteFunc(slices.Clone(r.Cases), func(c caseReport) bool { return c.Train })
-	if len(cases) == 0 {
-		return nil
-	}
-	p.line("## Growth with the batch")
-	p.line("Inference; milliseconds a sample, which is the batch's time divided by its size.")
-	arms := armsOf(cases)
-	head := append([]string{"network", "batch"}, arms...)
-	for _, other := range others(arms) {
-		head = append(head, layersArm+" / "+other)
-	}
-	var rows [][]string
-	networks := map[string][]caseReport{}
-	var names []string
-	for _, c := range cases {
-		row := []string{c.Network, fmt.Sprint(c.Batch)}
-		for _, name := range arms {
-			row = append(row, c.cell(name, func(a armResult) float64 { return a.Median / float64(c.Batch) }))
-		}
-		for _, other := range others(arms) {
-			row = append(row, c.cell(layersArm, func(a armResult) float64 { return a.Ratios[other] }))
-		}
-		rows = append(rows, row)
-		if networks[c.Network] == nil {
-			names = append(names, c.Network)
-		}
-		networks[c.Network] = append(networks[c.Network], c)
-	}
-	p.table(head, rows)
-	return p.plot("batches.png", "Time of a sample in inference, by the size of the batch", func() *fig.Figure {
-		var all []*fig.Figure
-		for _, name := range names {
-			all = append(all, lines(networks[name], arms, fig.CurveOptions{Title: name, XLabel: "batch", YLabel: "ms a sample",
-				LogX: true, LogY: true, Width: 360, Height: 220},
-				func(c caseReport) float64 { return float64(c.Batch) },
-				func(c caseReport, a armResult) float64 { return a.Median / float64(c.Batch) }))
-		}
-		return fig.Panels(2, all...)
-	})
-}
-
-// depths writes how the first step grows with depth.
-func (p *page) depths(r *networkReport) error {
-	cases := slices.DeleteFunc(slices.Clone(r.Cases), func(c caseReport) bool { return c.Depth == 0 })
-	if len(cases) == 0 {
-		return nil
-	}
-	p.line("## Growth with depth")
-	p.line("4, 8 and 16 convolutions in four stages: seconds from the description to the end of the first training step, which is mostly "+
-		"compilation where there is one, and milliseconds of a later step; batch %d.", cases[0].Batch)
-	arms := armsOf(cases)
-	head := []string{"convolutions", "parameters"}
-	for _, name := range arms {
-		head = append(head, name+" first, s")
-	}
-	for _, name := range arms {
-		head = append(head, name+", ms")
-	}
-	var rows [][]string
-	for _, c := range cases {
-		row := []string{fmt.Sprint(c.Depth), fmt.Sprint(c.Parameters)}
-		for _, name := range arms {
-			row = append(row, c.cell(name, func(a armResult) float64 { return a.Compile }))
-		}
-		for _, name := range arms {
-			row = append(row, c.cell(name, func(a armResult) float64 { return a.Median }))
-		}
-		rows = append(rows, row)
-	}
-	p.table(head, rows)
-	return p.plot("compile.png", "Seconds until the first training step is done, by depth", func() *fig.Figure {
-		return lines(cases, arms, fig.CurveOptions{Title: "First training step", XLabel: "convolutions", YLabel: "seconds"},
-			func(c caseReport) float64 { return float64(c.Depth) },
-			func(_ caseReport, a armResult) float64 { return a.Compile })
-	})
-}
-
-// lines draws one line for each arm.
-func lines(cases []caseReport, arms []string, o fig.CurveOptions, x func(caseReport) float64, y func(caseReport, armResult) float64) *fig.Figure {
-	var all []fig.Series
-	for _, name := range arms {
-		s := fig.Series{Name: name, Points: true}
-		for _, c := range cases {
-			if a, ok := c.arm(name); ok {
-				s.X, s.Y = append(s.X, x(c)), append(s.Y, y(c, a))
-			}
-		}
-		if len(s.X) > 0 {
-			all = append(all, s)
-		}
-	}
-	return fig.Curves(o, all...)
-}
-
 // plot draws a figure into a file beside the page, and shows it there.
 func (p *page) plot(file, title string, draw func() *fig.Figure) error {
 	f, err := fig.Maybe(draw)
@@ -397,17 +304,4 @@ func number(v float64) string {
 		return fmt.Sprintf("%.2f", v)
 	}
 	return fmt.Sprintf("%.4f", v)
-}
-
-// operations writes the table of single operations.
-func (p *page) operations(r *operators.Report) {
-	p.line("## Operations one by one")
-	p.line("Batch 64, the fastest of many calls, milliseconds: as the engine has them (*plain*), in the forms of the layers (*ours*), and the least "+
-		"that the machine could do: the arithmetic at %.0f GFLOP/s, as fast as the product of two matrices of 1024×1024, or the memory at %.1f GB/s, "+
-		"as fast as the sum of two large tensors, whichever takes longer.", r.Peak, r.Bandwidth)
-	var rows [][]string
-	for _, x := range r.Rows {
-		rows = append(rows, []string{x.Operation, fmt.Sprint(x.Input), x.Pass, number(x.Plain), number(x.Ours), number(x.Ours / x.Plain), number(x.Limit), number(x.Limit / x.Ours)})
-	}
-	p.table([]string{"operation", "input", "pass", "plain", "ours", "ours / plain", "limit", "limit / ours"}, rows)
 }
