@@ -24,6 +24,13 @@ type ImageOptions struct {
 	Seed    uint64   // of the choice and the split, and of generated images
 }
 
+func (o ImageOptions) validPart() float64 {
+	if o.Valid == 0 {
+		return 0.1
+	}
+	return o.Valid
+}
+
 // OpenImages opens the named set, or with an empty name the first of o.Sets that is on this machine.
 // A set that has to be fetched first is an error that says how.
 func OpenImages(ctx context.Context, name string, o ImageOptions) (Data, error) {
@@ -40,11 +47,7 @@ func OpenImages(ctx context.Context, name string, o ImageOptions) (Data, error) 
 	if err != nil {
 		return Data{}, err
 	}
-	part := o.Valid
-	if part == 0 {
-		part = 0.1
-	}
-	rest, valid := train.SplitStratified(1-part, o.Seed)
+	rest, valid := train.SplitStratified(1-o.validPart(), o.Seed)
 	return Data{Train: rest, Valid: valid, Test: test}, nil
 }
 
@@ -58,12 +61,8 @@ func openHeldOut(ctx context.Context, name string, o ImageOptions) (Data, error)
 	if test == 0 {
 		test = heldOut
 	}
-	part := o.Valid
-	if part == 0 {
-		part = 0.1
-	}
 	if o.Train > 0 {
-		o.Valid = part * float64(o.Train) / float64(o.Train+test)
+		o.Valid = o.validPart() * float64(o.Train) / float64(o.Train+test)
 		o.Train += test
 	}
 	o.Test = 1 // the least that can be opened; it is not looked at

@@ -249,6 +249,28 @@ func TestRejudge(t *testing.T) {
 	}
 }
 
+type keptThing struct{ closed *int }
+
+func (k *keptThing) Close() { *k.closed++ }
+
+// What a trial keeps is opened once for an arm, and closed after it.
+func TestKeepLastsForAnArm(t *testing.T) {
+	opened, closed := 0, 0
+	e, _ := experiment(t, func(ctx context.Context, tr *Trial) error {
+		if tr.Arm == "b" && closed != 1 {
+			t.Errorf("in the second arm %d are closed, want that of the first", closed)
+		}
+		Keep(tr, "thing", func() *keptThing { opened++; return &keptThing{&closed} })
+		return nil
+	})
+	if _, err := e.Reproduce(context.Background(), ReproduceOptions{Backend: testBackend(t)}); err != nil {
+		t.Fatal(err)
+	}
+	if opened != 2 || closed != 2 {
+		t.Errorf("opened %d times and closed %d times for two arms", opened, closed)
+	}
+}
+
 // A validation sees no test image, uses other seeds, and leaves a result as it is.
 func TestValidateLeavesTheTestImagesAlone(t *testing.T) {
 	options := ImageOptions{Sets: []string{"shapes"}, Train: 100, Test: 40, Size: 16, Seed: 3}

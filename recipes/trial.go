@@ -44,9 +44,12 @@ type shared struct {
 	images   map[string]Data
 	arm      string
 	trainers []*Trainer
+	kept     map[string]closer
 }
 
-func newShared() *shared { return &shared{images: map[string]Data{}} }
+type closer interface{ Close() }
+
+func newShared() *shared { return &shared{images: map[string]Data{}, kept: map[string]closer{}} }
 
 // enter frees the programs of the arm before.
 func (s *shared) enter(arm string) {
@@ -54,6 +57,10 @@ func (s *shared) enter(arm string) {
 		for _, t := range s.trainers {
 			t.Close()
 		}
+		for _, k := range s.kept {
+			k.Close()
+		}
+		clear(s.kept)
 		s.arm, s.trainers = arm, nil
 	}
 }
@@ -133,6 +140,17 @@ func (t *Trial) Trainer(net Network, fit Fit) (*Trainer, error) {
 	}
 	t.shared.trainers = append(t.shared.trainers, trainer)
 	return trainer, nil
+}
+
+// Keep gives what open makes under a name, once for all trials of an arm, which closes it when they are done: for compiled programs
+// of networks that are not the same in each trial, or are used otherwise than by a Trainer.
+func Keep[T interface{ Close() }](t *Trial, name string, open func() T) T {
+	if k, ok := t.shared.kept[name].(T); ok {
+		return k
+	}
+	k := open()
+	t.shared.kept[name] = k
+	return k
 }
 
 // Pictures says whether figures are wanted from this trial: the first seed of each arm draws them.

@@ -69,7 +69,7 @@ type moment struct {
 	accuracy          float64 // of validation images, in percent
 }
 
-// programs keeps what the trials of a claim compile, since their seeds often grow the same networks.
+// programs keeps what the trials of an arm compile, since their seeds often grow the same networks.
 type programs struct {
 	trial    *recipes.Trial // under way
 	scorer   *Scorer
@@ -79,19 +79,22 @@ type programs struct {
 // mostTrainers bounds the memory of long growth.
 const mostTrainers = 16
 
-// begin makes ready for a trial.
-func (p *programs) begin(t *recipes.Trial) {
-	if p.trial == nil || p.trial.Backend != t.Backend {
-		p.close()
-		p.scorer, p.trainers = NewScorer(t.Backend), map[string]*recipes.Trainer{}
-	}
+// programsOf are those of the trial's arm.
+func programsOf(t *recipes.Trial) *programs {
+	p := recipes.Keep(t, "programs", func() *programs {
+		return &programs{scorer: NewScorer(t.Backend), trainers: map[string]*recipes.Trainer{}}
+	})
 	p.trial = t
+	return p
 }
 
-func (p *programs) close() {
-	if p.scorer != nil {
-		p.scorer.Close()
-	}
+// Close frees the programs.
+func (p *programs) Close() {
+	p.scorer.Close()
+	p.forgetTrainers()
+}
+
+func (p *programs) forgetTrainers() {
 	for _, t := range p.trainers {
 		t.Close()
 	}
@@ -107,10 +110,7 @@ func (p *programs) trainer(c Config, s schedule, stage int, seed int64) (*recipe
 		return t, t.Reset(seed)
 	}
 	if len(p.trainers) >= mostTrainers {
-		for _, t := range p.trainers {
-			t.Close()
-		}
-		clear(p.trainers)
+		p.forgetTrainers()
 	}
 	fit.Seed, fit.Log = seed, p.trial.Log
 	fit.Progress = func(done, total int, note string) { p.trial.Progress(done, total, note) }
@@ -157,9 +157,6 @@ func (p *programs) train(ctx context.Context, s schedule, c Config, data recipes
 	return c, trainer, course, nil
 }
 
-// growthPrograms are those of the claim below.
-var growthPrograms programs
-
 var growthClaim = recipes.Claim[Config]{
 	Name:      "growth",
 	Statement: "A network that grows by the score ends 3 points above its initial size and within 2 points of its final size trained from scratch.",
@@ -176,8 +173,7 @@ var growthClaim = recipes.Claim[Config]{
 			return nil, err
 		}
 		c.Classes = len(data.Train.Classes)
-		p := &growthPrograms
-		p.begin(t)
+		p := programsOf(t)
 		grown, values, course, err := p.arm(ctx, s, c, data)
 		if err != nil {
 			return nil, err

@@ -219,9 +219,8 @@ func TestTrainingGrows(t *testing.T) {
 		c, w = Grow(c, w, Expansion{1, 2}, rand.New(rand.NewPCG(1, 1)))
 		return c, w, nil
 	}
-	var p programs
-	p.begin(trial)
-	defer p.close()
+	p := programsOf(trial)
+	defer p.Close()
 	grown, trainer, course, err := p.train(context.Background(), s, c, recipes.Data{Train: im, Valid: im}, next)
 	if err != nil {
 		t.Fatal(err)
