@@ -207,7 +207,7 @@ func (t *Trainer) prepare(inputs, labels []shapes.Shape) error {
 		}
 		t.inputs, t.labels = inputs, labels
 	}
-	return t.store.InitializeVariables(t.backend, nil)
+	return Initialize(t.store)
 }
 
 // refresh gives the variables that choose accepts the values that a new network would start with.
@@ -219,7 +219,7 @@ func (t *Trainer) refresh(choose func(path string) bool) error {
 	if err := t.trace(fresh, t.inputs, t.labels, t.optimizer); err != nil {
 		return err
 	}
-	if err := fresh.InitializeVariables(t.backend, nil); err != nil {
+	if err := Initialize(fresh); err != nil {
 		return err
 	}
 	defer fresh.Finalize()

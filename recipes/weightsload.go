@@ -114,7 +114,7 @@ func (t *Trainer) traceTraining(input shapes.Shape) error {
 	for v := range t.store.IterVariables() {
 		t.own[v.Path()] = true
 	}
-	return t.store.InitializeVariables(t.backend, nil)
+	return Initialize(t.store)
 }
 
 // CheckWeights says how a file fits a network, without any weights being made or read.

@@ -244,7 +244,7 @@ func checkGradients(s Subject, b compute.Backend) error {
 			return err
 		}
 		var paths []string
-		exec, err := model.NewExec(b, store, func(scope *model.Scope, x *graph.Node) []*graph.Node {
+		program := func(scope *model.Scope, x *graph.Node) []*graph.Node {
 			g := x.Graph()
 			store.SetTraining(g, true)
 			y := network(scope, x)
@@ -272,11 +272,16 @@ func checkGradients(s Subject, b compute.Backend) error {
 				gradients[i] = graph.ReduceAllMax(graph.Abs(gradients[i]))
 			}
 			return gradients
-		})
+		}
+		x := noise(8, input)
+		if err := initialize(b, store, x, func(scope *model.Scope, x *graph.Node) { program(scope, x) }); err != nil {
+			return err
+		}
+		exec, err := model.NewExec(b, store, program)
 		if err != nil {
 			return err
 		}
-		outputs, err := exec.Call(noise(8, input))
+		outputs, err := exec.Call(x)
 		exec.Finalize()
 		if err != nil {
 			return err

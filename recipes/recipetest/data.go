@@ -65,6 +65,9 @@ func newStore() (*model.Store, error) {
 }
 
 func forward(b compute.Backend, store *model.Store, network recipes.Network, x *tensors.Tensor) ([]float32, error) {
+	if err := initialize(b, store, x, func(s *model.Scope, x *graph.Node) { network(s, x) }); err != nil {
+		return nil, err
+	}
 	exec, err := model.NewExec(b, store, func(s *model.Scope, x *graph.Node) *graph.Node { return network(s, x) })
 	if err != nil {
 		return nil, err
@@ -75,6 +78,17 @@ func forward(b compute.Backend, store *model.Store, network recipes.Network, x *
 		return nil, err
 	}
 	return tensors.CopyFlatData[float32](y[0])
+}
+
+// initialize makes the variables that a program has, which running it would do, too, but with a compilation of its own.
+func initialize(b compute.Backend, store *model.Store, x *tensors.Tensor, program func(s *model.Scope, x *graph.Node)) error {
+	g := graph.NewGraph(b, "variables")
+	defer g.Finalize()
+	model.SetStore(g, store)
+	if err := catch(func() { program(store.RootScope(), graph.Parameter(g, "x", x.Shape())) }); err != nil {
+		return err
+	}
+	return recipes.Initialize(store)
 }
 
 // distance is the largest difference, infinite for lists of different lengths.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"os"
 	"strings"
 	"testing"
 
@@ -17,6 +18,11 @@ import (
 	"fovea/recipes"
 	_ "fovea/recipes/all"
 )
+
+func TestMain(m *testing.M) {
+	backendtest.CompileQuickly()
+	os.Exit(m.Run())
+}
 
 func pureGo(t *testing.T) compute.Backend {
 	t.Helper()
