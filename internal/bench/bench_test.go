@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -189,8 +191,12 @@ func TestPage(t *testing.T) {
 		}
 		return all
 	}
+	day := func(n int) time.Time { return time.Date(2030, 1, n, 0, 0, 0, 0, time.UTC) }
 	r := report{
-		Machine: kernels.Machine{CPU: "Some Processor", CPUs: 2},
+		Sessions: map[string]session{
+			networkPart: {Date: day(1), Machine: kernels.Machine{CPU: "Some Processor", CPUs: 2}}, growthPart: {Date: day(1)},
+			operatorsPart: {Date: day(2), Machine: kernels.Machine{CPU: "Another", CPUs: 4}},
+		},
 		Network: &networkReport{Versions: map[string]string{jaxArm: "jax 1.2.3"}, Cases: []caseReport{
 			{Network: "net-a", Batch: 64, Train: true, Parameters: 42, Arms: arms(80, 40, 32)},
 			{Network: "net-a", Batch: 1, Arms: arms(3, 2, 1)}, {Network: "net-a", Batch: 64, Arms: arms(9, 8, 7)},
@@ -222,7 +228,7 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"DO NOT EDIT", "Some Processor", "jax 1.2.3", "## By hand\n\nas it is: 100 %s\n",
+	for _, want := range []string{"DO NOT EDIT", "turns: network, growth.\n\n- processor: Some Processor", "turns: operators.\n\n- processor: Another", "jax 1.2.3", "## By hand\n\nas it is: 100 %s\n",
 		"| net-a, batch 64 | 42 | 80.0 | 40.0 | 32.0 | 0.50 | 1.25 |", // layers over GoMLX and JAX
 		"| net-a | 256 | 0.78 | 0.50 | 1.17 |",                        // a sample's time
 		"| 8 | 0 | 1.50 |",
@@ -237,9 +243,58 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s: %v", plot, err)
 		}
 	}
-	write("results.json", []byte(`{"machine": {}}`))
-	if err := writePage(results); err != nil {
-		t.Errorf("of nothing: %v", err)
+	write("results.json", []byte(`{}`))
+	if err := writePage(results); err == nil || !strings.Contains(err.Error(), "make bench") {
+		t.Errorf("a page of nothing: %v", err)
+	}
+}
+
+// A file keeps what it has of parts that are not measured again, with their time.
+func TestReportKeepsOtherParts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "results.json")
+	measure := func(day int, parts ...string) *report {
+		t.Helper()
+		r, err := readReport(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.forget(parts)
+		for _, part := range parts {
+			switch part {
+			case networkPart:
+				r.Network = &networkReport{Missing: []string{fmt.Sprint(day)}}
+			case operatorsPart:
+				r.Operators = &operators.Report{Peak: float64(day)}
+			}
+			if err := r.save(file, part, session{Date: time.Date(2030, 1, day, 0, 0, 0, 0, time.UTC)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return r
+	}
+	measure(1, networkPart, operatorsPart)
+	measure(2, operatorsPart)
+	r, err := readReport(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Network == nil || r.Network.Missing[0] != "1" || r.Operators == nil || r.Operators.Peak != 2 {
+		t.Errorf("network %+v and operators %+v, want those of day 1 and day 2", r.Network, r.Operators)
+	}
+	if got := r.together(); !slices.EqualFunc(got, [][]string{{networkPart}, {operatorsPart}}, slices.Equal) {
+		t.Errorf("measured together: %v", got)
+	}
+	for _, part := range allParts {
+		r.forget([]string{part})
+	}
+	if r.Network != nil || r.Operators != nil || len(r.Sessions) > 0 {
+		t.Errorf("all is to be measured, and there is still %+v", r)
+	}
+	if err := os.WriteFile(file, []byte("not JSON"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readReport(file); err == nil || !strings.Contains(err.Error(), "move it away") {
+		t.Errorf("a file of something else: %v", err)
 	}
 }
 

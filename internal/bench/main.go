@@ -5,7 +5,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -18,36 +17,10 @@ import (
 	"strings"
 	"time"
 
-	"fovea/internal/atomicfile"
 	"fovea/internal/backend"
 	"fovea/internal/bench/kernels"
 	"fovea/internal/bench/operators"
 )
-
-// A report is what the JSON file holds.
-type report struct {
-	Date        time.Time         `json:"date"`
-	Machine     kernels.Machine   `json:"machine"`
-	Flags       string            `json:"goflags,omitempty"`
-	Quick       bool              `json:"quick,omitempty"`
-	Turns       int               `json:"turns"` // of each library, on each network
-	Network     *networkReport    `json:"network,omitempty"`
-	Growth      *networkReport    `json:"growth,omitempty"` // of time with the batch and of compilation with depth
-	Attribution *networkReport    `json:"attribution,omitempty"`
-	Operators   *operators.Report `json:"operators,omitempty"` // one by one
-	Kernel      *kernels.Report   `json:"kernel,omitempty"`
-}
-
-// Parts of the benchmark.
-const (
-	networkPart     = "network"
-	growthPart      = "growth"
-	attributionPart = "attribution"
-	operatorsPart   = "operators"
-	kernelPart      = "kernel"
-)
-
-var allParts = []string{networkPart, growthPart, attributionPart, operatorsPart, kernelPart}
 
 // turn is about how many seconds a library computes before it is another's turn.
 const turn = 0.25
@@ -65,7 +38,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.out, "o", "", "write the measurements as JSON to this `file`")
+	flag.StringVar(&o.out, "o", "", "write the measurements as JSON to this `file`, which keeps what it has of parts that are not measured")
 	page := flag.Bool("page", false, "measure nothing: write README.md and its plots beside the measurements of -o, or of "+resultsFile)
 	flag.BoolVar(&o.quick, "quick", false, "few rounds: a look, not a measurement")
 	parts := flag.String("parts", strings.Join(allParts, ","), "what to measure")
@@ -142,9 +115,14 @@ func list(s string) []string {
 	return strings.Split(s, ",")
 }
 
-func run(ctx context.Context, o options) (err error) {
-	r := report{Date: time.Now().UTC().Truncate(time.Second), Machine: kernels.ThisMachine(), Flags: goFlags(), Quick: o.quick, Turns: o.turns}
-	r.Machine.Versions = modules()
+func run(ctx context.Context, o options) error {
+	r, err := readReport(o.out)
+	if err != nil {
+		return err
+	}
+	state := session{Date: time.Now().UTC().Truncate(time.Second), Machine: kernels.ThisMachine(), Flags: goFlags(), Quick: o.quick, Turns: o.turns}
+	state.Machine.Versions = modules()
+	r.forget(o.parts)
 	for _, part := range []struct {
 		name    string
 		into    **networkReport
@@ -165,7 +143,7 @@ func run(ctx context.Context, o options) (err error) {
 		for _, why := range (*part.into).Missing {
 			fmt.Fprintln(os.Stderr, "bench:", why)
 		}
-		if err := r.save(o.out); err != nil {
+		if err := r.save(o.out, part.name, state); err != nil {
 			return err
 		}
 	}
@@ -173,20 +151,21 @@ func run(ctx context.Context, o options) (err error) {
 		if r.Operators, err = measureOperators(ctx); err != nil {
 			return err
 		}
-		if err := r.save(o.out); err != nil {
+		if err := r.save(o.out, operatorsPart, state); err != nil {
 			return err
 		}
 	}
-	if slices.Contains(o.parts, kernelPart) {
-		if r.Kernel, err = kernels.Run(ctx, o.cells); err != nil {
-			return err
-		}
-		fmt.Println()
-		if err := r.Kernel.Print(os.Stdout); err != nil {
-			return err
-		}
+	if !slices.Contains(o.parts, kernelPart) {
+		return nil
 	}
-	return r.save(o.out)
+	if r.Kernel, err = kernels.Run(ctx, o.cells); err != nil {
+		return err
+	}
+	fmt.Println()
+	if err := r.Kernel.Print(os.Stdout); err != nil {
+		return err
+	}
+	return r.save(o.out, kernelPart, state)
 }
 
 // measureOperators measures in this process: nothing else computes by then.
@@ -196,19 +175,6 @@ func measureOperators(ctx context.Context) (*operators.Report, error) {
 		return nil, err
 	}
 	return operators.Measure(ctx, b, os.Stdout)
-}
-
-// save writes what has been measured so far: a later part that fails does not take it along.
-func (r *report) save(file string) error {
-	r.Machine.LoadAfter = kernels.Load()
-	if file == "" {
-		return nil
-	}
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(file, append(data, '\n'))
 }
 
 // goFlags are the flags of the go command that may bear on speed: what names a file does not, and stays out of reports.
