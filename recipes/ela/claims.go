@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 
 	"fovea/datasets/synth"
 	"fovea/layers/resnet"
@@ -28,6 +29,7 @@ var rowClaim = recipes.Claim[Config]{
 		{Name: "plain", Config: small(Plain)}, {Name: "SE", Config: small(SE)}, {Name: "ECA", Config: small(ECA)},
 		{Name: "CA", Config: small(CA)}, {Name: "ELA-B", Config: small(ELAB)},
 	},
+	Budget: 15 * time.Minute,
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		data, fit, err := setUp(ctx, t, &c)
 		if err != nil {

@@ -45,7 +45,8 @@ var speedClaim = recipes.Claim[Config]{
 	Name: "speed",
 	Statement: "With shortcuts the training loss that Inception blocks without them have after 3 epochs is reached in 0.75 of the steps, " +
 		"and the final test accuracy differs by no more than 1.5 points or is better.",
-	Arms: []recipes.Arm[Config]{{Name: "plain", Config: small(false, 0.125, 1)}, {Name: "residual", Config: small(true, 0.125, 0.17)}},
+	Arms:   []recipes.Arm[Config]{{Name: "plain", Config: small(false, 0.125, 1)}, {Name: "residual", Config: small(true, 0.125, 0.17)}},
+	Budget: 10 * time.Minute,
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		data, c, fit, err := setUp(ctx, t, c)
 		if err != nil {

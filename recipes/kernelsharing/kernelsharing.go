@@ -4,10 +4,12 @@
 // Claim:   sharing kernels between the layers of a stage cuts the parameters many times at little cost in accuracy, and regularises.
 // Here:    a ConvMixer of 13 layers on 16×16 images, with its own kernels, with shared ones, and narrow with as few parameters; equal
 // steps on 4000 and on 500 images, 3 seeds.
-// Differs: mirroring is the only augmentation of the small claim, where the paper has RandAugment, mixup, cutmix and erasing; SGD in place of
-// AdamW there.
+// Differs: mirroring is the only augmentation of the small claim, and SGD its optimiser, where the paper has AdamW, RandAugment, mixup, cutmix
+// and erasing. At paper scale RandAugment and erasing are missing, shifts and mirroring are there, and one cycle of the learning rate is our choice.
 // Tried:   on validation images, one seed: sharing cost 7 points after 200 steps, as many as in the claim, and 10.7 with 14 layers of 64 channels, patches of 4 and
 // 400 steps. There the shared net had hardly learnt (18 %), nor had the narrow one: so few steps of SGD are no fair test of so deep a net.
+// With two seeds each, sharing cost 6.6 ± 7.4 points after 400 steps of AdamW at a rate of 0.01, 2.5 ± 6.4 after 400 of SGD at 0.02, and
+// 19.7 ± 26 on drawn shapes after 300 steps: shared nets differ much from seed to seed. So the claim stayed as it was.
 package kernelsharing
 
 import (
@@ -15,9 +17,12 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
+	"fovea/datasets"
 	"fovea/layers"
+	"fovea/layers/optim"
 	"fovea/layers/resnet"
 	"fovea/recipes"
 )
@@ -85,8 +90,13 @@ var Recipe = recipes.Register(recipes.Recipe[Config]{
 	Claims: []recipes.Claim[Config]{sharingClaim},
 })
 
-// paperFit is the length of the paper's ConvMixer training.
-var paperFit = recipes.Fit{Epochs: 200, Batch: 128}
+// paperFit is the paper's ConvMixer training, but for RandAugment and random erasing.
+var paperFit = recipes.Fit{
+	Epochs: 200, Batch: 128, Mixup: 0.5, CutMix: 0.5, Augment: datasets.CropFlip(4),
+	Optimizer: func(steps int) optimizer.Interface {
+		return optim.AdamW{LearningRate: optim.OneCycle{Peak: 0.01, Steps: steps}, WeightDecay: 0.01}
+	},
+}
 
 // Tiny has three blocks or two units a stage, so that there is something to share.
 func Tiny(c Config) Config {

@@ -7,6 +7,8 @@
 // initialisation with weight decay, the orthonormal regulariser, and modulation besides; 3 seeds.
 // Differs: when and by how much errors are modulated, our copy of the paper does not say. Here the second moment of a layer's error is compared with that of
 // the layer behind it; where the ratio leaves [1/1.5, 1.5] the error is scaled to bring it to 1. λ is ours too.
+// Tried:   one validation seed on drawn shapes with 600 steps: at the claim's rate of 0.05 He's net and the regulariser's end as they began (2.30), and
+// orthonormal initialisation with decay comes to 1.97; at 0.01 the first three come to about the same (1.5).
 package orthonormal
 
 import (

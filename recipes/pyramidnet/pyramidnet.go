@@ -7,6 +7,9 @@
 // training; 3 seeds.
 // Differs: the small networks begin with 8 channels and train for 5 epochs, not 300; accuracy differences are too small to be seen at this scale, so
 // the study of taken-out units is what is asserted.
+// Tried:   on validation images, 38 layers (α 14, 7200 images, 4 epochs, one seed): the deviation is 0.97 of the ResNet's, since the first unit outweighs all
+// others in both nets, and the error 4.5 points lower; 20 layers from 16 channels on (α 24, one seed): 0.79, and 2.1 points; on drawn shapes, two
+// seeds: 1.8 ± 0.5 of the ResNet's deviation.
 package pyramidnet
 
 import (

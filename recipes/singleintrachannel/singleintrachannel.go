@@ -8,6 +8,8 @@
 // Differs: where normalisation and activation stand, the paper's abstract leaves open: here normalisation, then the sum with the layer's input, then the
 // activation, for all kinds alike. The subdivided projection is computed as a dense one under a mask: its multiply-adds are
 // counted as the paper counts them, and its time is not the paper's.
+// Tried:   drawn shapes in place of the photographs, two seeds on validation images: a lead of 3.4 ± 5.2 points at equal work, and 4.2 ± 0.8 lost at
+// equal width.
 package singleintrachannel
 
 import (
