@@ -44,7 +44,7 @@ type Fit struct {
 	// its own matter.
 	Optimizer func(steps int) optimizer.Interface
 
-	Seed int64 // of weights, order, augmentation and dropout
+	Seed int64 // of weights, which are the same on every backend, order, augmentation and dropout
 
 	LogEvery  int // steps between points of the history; 0: 10
 	EvalEvery int // steps between evaluations; 0: an epoch

@@ -6,10 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"text/tabwriter"
-	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -59,23 +57,25 @@ const (
 	both    = "forward and back"
 )
 
-// Measure runs all operations and prints a table of them. A second goes to each time.
+// Measure runs all operations and prints a table of them. What is compared takes turns, and so does what the limits are made of: a
+// second or two goes to each row.
 func Measure(ctx context.Context, b compute.Backend, out io.Writer) (*Report, error) {
-	m := &meter{ctx: ctx, backend: b}
+	m := newMeter(ctx, b)
+	defer m.close()
 	r := &Report{}
-	square := random(1, 1024, 1024)
-	r.Peak = 2 * math.Pow(1024, 3) / m.time(func(_ *model.Scope, in []*graph.Node) *graph.Node { return graph.Dot(in[0], in[1]).Product() }, square, random(2, 1024, 1024)) / 1e6
-	large := []int{batch, 32, 32, 64}
-	r.Bandwidth = 3 * bytes(large) / m.time(func(_ *model.Scope, in []*graph.Node) *graph.Node { return graph.Add(in[0], in[1]) }, random(3, large...), random(4, large...)) / 1e6
+	add := func(rows ...Row) {
+		r.Rows = append(r.Rows, rows...)
+		r.Peak, r.Bandwidth = m.peak, m.bandwidth
+	}
 	for _, c := range convolutions {
-		r.Rows = append(r.Rows, m.convolution(c, r)...)
+		add(m.convolution(c)...)
 	}
 	for _, dims := range [][]int{{batch, 32, 32, 32}, {batch, 16, 16, 64}, {batch, 8, 8, 128}} {
-		r.Rows = append(r.Rows, m.elementwise("max-pool 2×2", dims, 2.5, r, func(_ *model.Scope, x *graph.Node) *graph.Node { return layers.MaxPool(x, layers.PoolOptions{}) }))
+		add(m.elementwise("max-pool 2×2", dims, 2.5, func(_ *model.Scope, x *graph.Node) *graph.Node { return layers.MaxPool(x, layers.PoolOptions{}) }))
 	}
 	for _, dims := range [][]int{{batch, 32, 32, 16}, {batch, 16, 16, 32}, {batch, 8, 8, 64}, {batch, 8, 8, 256}} {
 		// x twice, y, the gradient twice, x̂ and dx.
-		r.Rows = append(r.Rows, m.elementwise("batch norm", dims, 7, r, func(s *model.Scope, x *graph.Node) *graph.Node {
+		add(m.elementwise("batch norm", dims, 7, func(s *model.Scope, x *graph.Node) *graph.Node {
 			return layers.BatchNorm(s.In("norm"), x, layers.BatchNormOptions{})
 		}))
 	}
@@ -97,67 +97,12 @@ func (r *Report) Print(out io.Writer) {
 	w.Flush()
 }
 
-// An operation is what a graph is built of, in training.
-type operation func(s *model.Scope, in []*graph.Node) *graph.Node
-
-// A meter measures until the first error, which it keeps.
-type meter struct {
-	ctx     context.Context
-	backend compute.Backend
-	err     error
-}
-
-// time is the fastest call of a compiled f, in milliseconds. The result stays on the device; the call is done when a single value
-// beside it can be read.
-func (m *meter) time(f operation, inputs ...*tensors.Tensor) float64 {
-	if m.err == nil {
-		m.err = m.ctx.Err()
-	}
-	if m.err != nil {
-		return 1
-	}
-	store := model.NewStore()
-	defer store.Finalize()
-	exec, err := model.NewExec(m.backend, store, func(s *model.Scope, in []*graph.Node) []*graph.Node {
-		store.SetTraining(in[0].Graph(), true)
-		return []*graph.Node{corner(in[0]), f(s, in)}
-	})
-	if err != nil {
-		m.err = err
-		return 1
-	}
-	defer exec.Finalize()
-	var args []any
-	for _, x := range inputs {
-		args = append(args, x)
-	}
-	fastest := math.Inf(1)
-	for begin, n := time.Now(), 0; n < 5 || (n < 50 && time.Since(begin) < 800*time.Millisecond); n++ {
-		start := time.Now()
-		outputs, err := exec.Call(args...)
-		if err == nil {
-			_, err = tensors.CopyFlatData[float32](outputs[0])
-			for _, y := range outputs {
-				y.FinalizeAll()
-			}
-		}
-		if err != nil {
-			m.err = err
-			return 1
-		}
-		if n > 1 { // compiled and warm
-			fastest = min(fastest, time.Since(start).Seconds()*1e3)
-		}
-	}
-	return fastest
-}
-
-func (m *meter) convolution(c conv, r *Report) (rows []Row) {
+// convolution measures the three passes of a convolution.
+func (m *meter) convolution(c conv) (rows []Row) {
 	outputs := (c.size + c.stride - 1) / c.stride
 	x, k := []int{batch, c.size, c.size, c.in}, []int{c.window, c.window, c.in, c.out}
 	y := []int{batch, outputs, outputs, c.out}
-	arithmetic := 2 * float64(batch*outputs*outputs*c.window*c.window*c.in*c.out) / r.Peak / 1e6
-	memory := (bytes(x) + bytes(k) + bytes(y)) / r.Bandwidth / 1e6
+	work := cost{operations: 2 * float64(batch*outputs*outputs*c.window*c.window*c.in*c.out), bytes: bytes(x) + bytes(k) + bytes(y)}
 	name := fmt.Sprintf("%d×%d, %d→%d", c.window, c.window, c.in, c.out)
 	if c.stride > 1 {
 		name += fmt.Sprintf(", stride %d", c.stride)
@@ -176,21 +121,20 @@ func (m *meter) convolution(c conv, r *Report) (rows []Row) {
 		if pass == forward {
 			in = inputs[:2]
 		}
-		rows = append(rows, Row{Operation: name, Input: x, Pass: pass, Plain: m.time(plain(f), in...), Ours: m.time(f, in...), Limit: max(arithmetic, memory)})
+		rows = append(rows, m.row(Row{Operation: name, Input: x, Pass: pass}, f, work, in...))
 	}
 	return rows
 }
 
 // elementwise measures an operation forward and back that is a matter of memory: tensors of the input's size are read or
 // written so often at least.
-func (m *meter) elementwise(name string, dims []int, tensorsMoved float64, r *Report, f func(s *model.Scope, x *graph.Node) *graph.Node) Row {
+func (m *meter) elementwise(name string, dims []int, tensorsMoved float64, f func(s *model.Scope, x *graph.Node) *graph.Node) Row {
 	x := random(1, dims...)
 	pass := func(s *model.Scope, in []*graph.Node) *graph.Node {
 		y := f(s, in[0])
 		return against(y, graph.Sin(y), in[0])
 	}
-	return Row{Operation: name, Input: dims, Pass: both, Plain: m.time(plain(pass), x), Ours: m.time(pass, x),
-		Limit: tensorsMoved * bytes(dims) / r.Bandwidth / 1e6}
+	return m.row(Row{Operation: name, Input: dims, Pass: both}, pass, cost{bytes: tensorsMoved * bytes(dims)}, x)
 }
 
 // plain builds as the engine has it.

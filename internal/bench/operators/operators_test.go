@@ -13,10 +13,11 @@ import (
 )
 
 func TestRowsOfAConvolutionAndANormalisation(t *testing.T) {
-	r := &Report{Peak: 100, Bandwidth: 10}
-	m := &meter{ctx: context.Background(), backend: layertest.Go()}
-	r.Rows = m.convolution(conv{size: 2, window: 3, in: 2, out: 3, stride: 1}, r)
-	r.Rows = append(r.Rows, m.elementwise("batch norm", []int{2, 4, 4, 3}, 7, r, func(s *model.Scope, x *graph.Node) *graph.Node {
+	r := &Report{}
+	m := newMeter(context.Background(), layertest.Go())
+	defer m.close()
+	r.Rows = m.convolution(conv{size: 2, window: 3, in: 2, out: 3, stride: 1})
+	r.Rows = append(r.Rows, m.elementwise("batch norm", []int{2, 4, 4, 3}, 7, func(s *model.Scope, x *graph.Node) *graph.Node {
 		return layers.BatchNorm(s.In("norm"), x, layers.BatchNormOptions{})
 	}))
 	if m.err != nil || len(r.Rows) != 4 {
@@ -27,7 +28,7 @@ func TestRowsOfAConvolutionAndANormalisation(t *testing.T) {
 			t.Errorf("%+v: times must be positive", row)
 		}
 	}
-	if want := 2.0 * batch * 2 * 2 * 9 * 2 * 3 / 100 / 1e6; r.Rows[0].Limit < want {
+	if want := 2.0 * batch * 2 * 2 * 9 * 2 * 3 / m.peak / 1e6; r.Rows[0].Limit < want {
 		t.Errorf("limit %g ms, want at least the arithmetic's %g", r.Rows[0].Limit, want)
 	}
 	var b strings.Builder
