@@ -194,7 +194,8 @@ func TestPage(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2030, 1, n, 0, 0, 0, 0, time.UTC) }
 	r := report{
 		Sessions: map[string]session{
-			networkPart: {Date: day(1), Machine: kernels.Machine{CPU: "Some Processor", CPUs: 2}}, growthPart: {Date: day(1)},
+			networkPart:   {Date: day(1), Machine: kernels.Machine{CPU: "Some Processor", CPUs: 2}},
+			growthPart:    {Date: day(3), Machine: kernels.Machine{CPU: "Some Processor", CPUs: 2}},
 			operatorsPart: {Date: day(2), Machine: kernels.Machine{CPU: "Another", CPUs: 4}},
 		},
 		Network: &networkReport{Versions: map[string]string{jaxArm: "jax 1.2.3"}, Cases: []caseReport{
@@ -228,7 +229,7 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"DO NOT EDIT", "turns: network, growth.\n\n- processor: Some Processor", "turns: operators.\n\n- processor: Another", "jax 1.2.3", "## By hand\n\nas it is: 100 %s\n",
+	for _, want := range []string{"DO NOT EDIT", "Measured: network, growth.\n\n- processor: Some Processor", "Measured: operators.\n\n- processor: Another", "jax 1.2.3", "## By hand\n\nas it is: 100 %s\n",
 		"| net-a, batch 64 | 42 | 80.0 | 40.0 | 32.0 | 0.50 | 1.25 |", // layers over GoMLX and JAX
 		"| net-a | 256 | 0.78 | 0.50 | 1.17 |",                        // a sample's time
 		"| 8 | 0 | 1.50 |",
@@ -281,8 +282,8 @@ func TestReportKeepsOtherParts(t *testing.T) {
 	if r.Network == nil || r.Network.Missing[0] != "1" || r.Operators == nil || r.Operators.Peak != 2 {
 		t.Errorf("network %+v and operators %+v, want those of day 1 and day 2", r.Network, r.Operators)
 	}
-	if got := r.together(); !slices.EqualFunc(got, [][]string{{networkPart}, {operatorsPart}}, slices.Equal) {
-		t.Errorf("measured together: %v", got)
+	if a, b := r.Sessions[networkPart].Date.Day(), r.Sessions[operatorsPart].Date.Day(); a != 1 || b != 2 {
+		t.Errorf("measured on days %d and %d, want 1 and 2", a, b)
 	}
 	for _, part := range allParts {
 		r.forget([]string{part})

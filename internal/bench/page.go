@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"fovea/internal/atomicfile"
 	"fovea/notebooks/fig"
@@ -87,9 +85,7 @@ func (p *page) introduction(r *report) {
 	p.line("*layers* are networks of this project's layers in GoMLX's trainer, *recipes* the same (or the recipe's own code, where " +
 		"there is a recipe) in the trainer of the recipes, *GoMLX* the layers and losses that come with GoMLX. All three and JAX " +
 		"compile with XLA. PyTorch is eager, with channels_last.")
-	for _, parts := range r.together() {
-		p.session(parts, r.Sessions[parts[0]], r.Sessions[parts[len(parts)-1]].Machine.LoadAfter)
-	}
+	p.sessions(r)
 	if r.Network == nil {
 		return
 	}
@@ -98,44 +94,6 @@ func (p *page) introduction(r *report) {
 		rows = append(rows, []string{name, r.Network.Versions[name], number(r.Network.Start[name])})
 	}
 	p.table([]string{"through", "version", "start of its process, s"}, rows)
-}
-
-// together are the parts that were measured in one session each, in order.
-func (r *report) together() (all [][]string) {
-	for _, part := range allParts {
-		s, ok := r.Sessions[part]
-		if !ok {
-			continue
-		}
-		i := slices.IndexFunc(all, func(parts []string) bool { return r.Sessions[parts[0]].Date.Equal(s.Date) })
-		if i < 0 {
-			all = append(all, []string{part})
-		} else {
-			all[i] = append(all[i], part)
-		}
-	}
-	return all
-}
-
-// session says when and how parts were measured.
-func (p *page) session(parts []string, s session, loadAfter string) {
-	if s.Quick {
-		p.line("**The numbers of %s are of a quick look, not a measurement.**", strings.Join(parts, ", "))
-	}
-	m := s.Machine
-	p.line("Measured on %s, in %d turns: %s.", s.Date.Format(time.DateOnly+" 15:04"), s.Turns, strings.Join(parts, ", "))
-	for _, fact := range [][2]string{
-		{"processor", fmt.Sprintf("%s, %d CPUs", m.CPU, m.CPUs)},
-		{"system", m.System},
-		{"governor of the clock", cmp.Or(m.Governor, "not told")},
-		{"load over 1, 5 and 15 minutes", fmt.Sprintf("%s before, %s after", m.LoadBefore, loadAfter)},
-		{"toolchain", m.Toolchain},
-		{"GOFLAGS", cmp.Or(s.Flags, "none")},
-		{"modules", strings.Join(m.Versions, ", ")},
-	} {
-		fmt.Fprintf(p, "- %s: %s\n", fact[0], fact[1])
-	}
-	fmt.Fprintln(p)
 }
 
 // networks writes training or inference.
