@@ -103,30 +103,18 @@ func readRecord(dir string, seed int64, key string) *trialRecord {
 	return &record
 }
 
-var (
-	stampOnce  sync.Once
-	stampText  string
-	stampError error
-)
-
 // programStamp identifies the running program by its content, so that no trial of other code is taken for one of this.
-func programStamp() (string, error) {
-	stampOnce.Do(func() {
-		path, err := os.Executable()
-		if err != nil {
-			stampError = err
-			return
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			stampError = err
-			return
-		}
-		defer f.Close()
-		h := sha256.New()
-		if _, stampError = io.Copy(h, f); stampError == nil {
-			stampText = fmt.Sprintf("%x", h.Sum(nil))
-		}
-	})
-	return stampText, stampError
-}
+var programStamp = sync.OnceValues(func() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return fmt.Sprintf("%x", h.Sum(nil)), err
+})

@@ -122,7 +122,6 @@ func run(ctx context.Context, o options) error {
 	}
 	state := session{Date: time.Now().UTC().Truncate(time.Second), Machine: kernels.ThisMachine(), Flags: goFlags(), Quick: o.quick, Turns: o.turns}
 	state.Machine.Versions = modules()
-	r.forget(o.parts)
 	for _, part := range []struct {
 		name    string
 		into    **networkReport

@@ -54,6 +54,9 @@ func writePage(results string) error {
 	}
 	if r.Operators != nil {
 		p.operations(r.Operators)
+		if r.Network != nil {
+			p.between(r)
+		}
 	}
 	if len(tried) > 0 {
 		p.line("%s", bytes.TrimSpace(tried))

@@ -63,25 +63,6 @@ func readReport(file string) (*report, error) {
 	return r, nil
 }
 
-// forget drops parts that are about to be measured.
-func (r *report) forget(parts []string) {
-	for _, part := range parts {
-		delete(r.Sessions, part)
-		switch part {
-		case networkPart:
-			r.Network = nil
-		case growthPart:
-			r.Growth = nil
-		case attributionPart:
-			r.Attribution = nil
-		case operatorsPart:
-			r.Operators = nil
-		case kernelPart:
-			r.Kernel = nil
-		}
-	}
-}
-
 // save writes what has been measured so far, the part that was measured last among it: a later one that fails does not take it along.
 func (r *report) save(file, part string, s session) error {
 	s.Machine.LoadAfter = kernels.Load()

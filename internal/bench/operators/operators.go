@@ -52,7 +52,7 @@ const batch = 64
 // Passes of an operation.
 const (
 	forward = "forward"
-	toInput = "gradient for the input"
+	ToInput = "gradient for the input"
 	toOwn   = "gradient for the kernel"
 	both    = "forward and back"
 )
@@ -112,11 +112,11 @@ func (m *meter) convolution(c conv) (rows []Row) {
 	}
 	passes := map[string]operation{
 		forward: func(_ *model.Scope, in []*graph.Node) *graph.Node { return apply(in) },
-		toInput: func(_ *model.Scope, in []*graph.Node) *graph.Node { return against(apply(in), in[2], in[0]) },
+		ToInput: func(_ *model.Scope, in []*graph.Node) *graph.Node { return against(apply(in), in[2], in[0]) },
 		toOwn:   func(_ *model.Scope, in []*graph.Node) *graph.Node { return against(apply(in), in[2], in[1]) },
 	}
 	inputs := []*tensors.Tensor{random(1, x...), random(2, k...), random(3, y...)}
-	for _, pass := range []string{forward, toInput, toOwn} {
+	for _, pass := range []string{forward, ToInput, toOwn} {
 		f, in := passes[pass], inputs
 		if pass == forward {
 			in = inputs[:2]
