@@ -23,6 +23,11 @@ import (
 	"fovea/layers"
 )
 
+func TestMain(m *testing.M) {
+	backendtest.CompileQuickly() // no test measures
+	os.Exit(m.Run())
+}
+
 // Every arm computes the same network: as many parameters and multiply-adds, in whatever library.
 func TestArmsAreTheSameNetwork(t *testing.T) {
 	b := backendtest.ForTest(t)

@@ -132,6 +132,7 @@ func run(ctx context.Context, o options) error {
 		}},
 		{growthPart, &r.Growth, func() (*networkReport, error) { return measureGrowth(ctx, o) }},
 		{attributionPart, &r.Attribution, func() (*networkReport, error) { return measureAttribution(ctx, o.turns) }},
+		{variationsPart, &r.Variations, func() (*networkReport, error) { return measureVariations(ctx, o) }},
 	} {
 		if !slices.Contains(o.parts, part.name) {
 			continue

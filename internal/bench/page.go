@@ -58,6 +58,9 @@ func writePage(results string) error {
 			p.between(r)
 		}
 	}
+	if r.Variations != nil {
+		p.variations(r.Variations)
+	}
 	if len(tried) > 0 {
 		p.line("%s", bytes.TrimSpace(tried))
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -30,12 +31,15 @@ type process struct {
 	out     *bufio.Scanner
 }
 
-// launch starts a process that measures and waits until it is ready.
-func launch(ctx context.Context, name string, command ...string) (*process, error) {
+// launch starts a process that measures, with flags for XLA if there are any, and waits until it is ready.
+func launch(ctx context.Context, name, flags string, command ...string) (*process, error) {
 	begin := time.Now()
 	p := &process{name: name, cmd: exec.CommandContext(ctx, command[0], command[1:]...)}
 	p.cmd.Stderr = os.Stderr
 	p.cmd.Env = append(os.Environ(), "TF_CPP_MIN_LOG_LEVEL=2", "JAX_PLATFORMS=cpu")
+	if flags != "" {
+		p.cmd.Env = append(p.cmd.Env, strings.TrimSpace("XLA_FLAGS="+os.Getenv("XLA_FLAGS")+" "+flags))
+	}
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -114,7 +118,7 @@ func launchAll(ctx context.Context, names []string) (all []*process, missing []s
 				captumArm: {python, "-c", captumProgram},
 			}[name]
 		}
-		p, err := launch(ctx, name, command...)
+		p, err := launch(ctx, name, variations[name].flags, command...)
 		if err != nil {
 			closeAll(all)
 			return nil, nil, err

@@ -19,10 +19,11 @@ const (
 	growthPart      = "growth"
 	attributionPart = "attribution"
 	operatorsPart   = "operators"
+	variationsPart  = "variations"
 	kernelPart      = "kernel"
 )
 
-var allParts = []string{networkPart, growthPart, attributionPart, operatorsPart, kernelPart}
+var allParts = []string{networkPart, growthPart, attributionPart, operatorsPart, variationsPart, kernelPart}
 
 // A report is what the JSON file holds: parts, and for each of them when and how it was measured. What is compared is always of
 // one part, and so of one session.
@@ -32,6 +33,7 @@ type report struct {
 	Growth      *networkReport     `json:"growth,omitempty"` // of time with the batch and of compilation with depth
 	Attribution *networkReport     `json:"attribution,omitempty"`
 	Operators   *operators.Report  `json:"operators,omitempty"` // one by one
+	Variations  *networkReport     `json:"variations,omitempty"`
 	Kernel      *kernels.Report    `json:"kernel,omitempty"`
 }
 

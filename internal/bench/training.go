@@ -59,8 +59,12 @@ type workload struct {
 	builds  int // how often it is built, to measure that; 0: once
 }
 
-// wants reports whether an arm is worth measuring: where a network has no recipe, its inference is that of the layers.
+// wants reports whether an arm is worth measuring: where a network has no recipe, its inference is that of the layers; and variations are
+// of training as classification is trained.
 func (l workload) wants(arm string) bool {
+	if v, ok := variations[arm]; ok {
+		return l.train && l.network.Target == nil && (v.fits == nil || v.fits(l.network))
+	}
 	_, own := recipe(l.network)
 	return arm != recipesArm || l.train || own
 }

@@ -127,6 +127,9 @@ func newRunner(ctx context.Context, b compute.Backend, arm string, r request) (*
 		return explaining(b, *r.Network, r.Method, r.Batch)
 	}
 	n := *r.Network
+	if v, ok := variations[arm]; ok {
+		return v.build(b, n, r.Batch)
+	}
 	inputs, labels := examples(r.Batch, n)
 	net, _ := recipe(n)
 	switch arm {

@@ -143,20 +143,22 @@ func TestLinearStackIsIsometric(t *testing.T) {
 	}
 }
 
-// Modulation leaves the output as it is to the last bit, and brings a shrinking error back to size.
+// Modulation leaves the output as it is to the last bit, brings an error back to size that shrinks or grows out of the range
+// from one layer to the next, and leaves one that stays within.
 func TestModulation(t *testing.T) {
-	run := func(modulate bool) (out, gradient []float32) {
+	const depth = 5
+	run := func(factor, within float64) (out, gradient []float32) {
 		exec := graph.MustNewExec(backendtest.ForTest(t), func(x *graph.Node) []*graph.Node {
 			var behind *graph.Node
 			y := x
-			for range 5 { // each layer takes the error to a tenth
-				if modulate {
-					y = Modulate(y, &behind)
+			for range depth {
+				if within > 0 {
+					y = Modulate(y, within, &behind)
 				}
-				y = graph.MulScalar(y, 0.1)
+				y = graph.MulScalar(y, factor)
 			}
-			if modulate {
-				y = Modulate(y, &behind)
+			if within > 0 {
+				y = Modulate(y, within, &behind)
 			}
 			return []*graph.Node{y, graph.Gradient(graph.ReduceAllSum(graph.MulScalar(y, 3)), x)[0]}
 		})
@@ -164,17 +166,23 @@ func TestModulation(t *testing.T) {
 		values := exec.MustCall([]float32{1, -2, 0.5})
 		return tensors.MustCopyFlatData[float32](values[0]), tensors.MustCopyFlatData[float32](values[1])
 	}
-	plainOut, plainGradient := run(false)
-	out, gradient := run(true)
-	for i := range out {
-		if out[i] != plainOut[i] {
-			t.Errorf("output %d is %g with modulation and %g without", i, out[i], plainOut[i])
-		}
-		if math.Abs(float64(gradient[i])-3) > 1e-3 {
-			t.Errorf("error %d is %g at the input, want that of the output, 3", i, gradient[i])
-		}
-		if math.Abs(float64(plainGradient[i])-3e-5) > 1e-8 {
-			t.Errorf("without modulation it is %g, want 3e-5", plainGradient[i])
+	for name, c := range map[string]struct {
+		factor, within, want float64 // want: the error at the input, that of the output being 3
+	}{
+		"none":            {0.1, 0, 3e-5},
+		"shrinking":       {0.1, 1.5, 3},
+		"growing":         {1.1, 1.02, 3},
+		"growing, within": {1.1, 1.5, 3 * math.Pow(1.1, depth)}, // the second moment grows by 1.21
+	} {
+		plain, _ := run(c.factor, 0)
+		out, gradient := run(c.factor, c.within)
+		for i := range out {
+			if out[i] != plain[i] {
+				t.Errorf("%s: output %d is %g with modulation and %g without", name, i, out[i], plain[i])
+			}
+			if math.Abs(float64(gradient[i])/c.want-1) > 1e-3 {
+				t.Errorf("%s: error %d is %g at the input, want %g", name, i, gradient[i], c.want)
+			}
 		}
 	}
 }
