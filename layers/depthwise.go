@@ -11,14 +11,13 @@ import (
 func depthwise(x, kernel *graph.Node, strides, dilations []int, pads [][2]int) *graph.Node {
 	n := len(strides)
 	sizes := slices.Clone(kernel.Shape().Dimensions[:n])
-	// Of a convolution that keeps the number of channels the gradient is such a convolution too.
-	back, reaches := reach(sizes, pads)
 	var y *graph.Node
-	if reaches && allOnes(strides) && allOnes(dilations) && kernel.Shape().Dimensions[n+1] == x.Shape().Dimensions[n+1] {
-		y = turnedDepthwise(x, kernel, pads, back)
+	if kernel.Shape().Dimensions[n+1] == x.Shape().Dimensions[n+1] {
+		y = summedDepthwise(x, kernel, strides, dilations, pads)
 	} else {
 		y = shiftedSum(x, kernel, strides, dilations, pads)
 	}
+	y = layDownGradient(y) // every tap reads it, twice
 	taps := 1
 	for _, size := range sizes {
 		taps *= size
@@ -26,21 +25,33 @@ func depthwise(x, kernel *graph.Node, strides, dilations []int, pads [][2]int) *
 	return noted(y, note{kind: "Depthwise " + windowName(sizes), macs: int64(y.Shape().Size()) * int64(taps)})
 }
 
-// turnedDepthwise is shiftedSum with a stride and a dilation of one, and with a gradient for x that is made of slices as
-// well: the same convolution of the gradient of y, padded by back, with the kernel turned around. Autodiff's would add as many padded
-// tensors as the window has taps, which takes several times longer. For the kernel autodiff's is right.
-func turnedDepthwise(x, kernel *graph.Node, pads, back [][2]int) *graph.Node {
-	axes := make([]int, len(pads))
+// summedDepthwise is shiftedSum of a convolution that keeps the number of channels, with gradients of its own. That for the kernel is
+// a channelSum for each tap. That for x, where there are neither strides nor dilations, is made of slices as well: the same
+// convolution of the gradient of y, padded by back, with the kernel turned around. Autodiff's would add as many padded tensors
+// as the window has taps, which takes several times longer.
+func summedDepthwise(x, kernel *graph.Node, strides, dilations []int, pads [][2]int) *graph.Node {
+	n := len(strides)
+	axes := make([]int, n)
 	for i := range axes {
 		axes[i] = i
 	}
-	ones := slices.Repeat([]int{1}, len(pads))
+	dims := kernel.Shape().Dimensions
+	back, reaches := reach(dims[:n], pads)
 	return customGradient(
-		func(in []*graph.Node) *graph.Node { return shiftedSum(in[0], kernel, ones, ones, pads) },
+		func(in []*graph.Node) *graph.Node { return shiftedSum(in[0], in[1], strides, dilations, pads) },
 		func(v *graph.Node) []*graph.Node {
-			return []*graph.Node{turnedDepthwise(v, graph.Reverse(kernel, axes...), back, pads)}
+			var toInput *graph.Node
+			if reaches && allOnes(strides) && allOnes(dilations) {
+				toInput = summedDepthwise(v, graph.Reverse(kernel, axes...), strides, dilations, back)
+			}
+			var taps []*graph.Node
+			padded := padSpace(x, graph.ScalarZero(x.Graph(), x.DType()), pads)
+			for shifted := range windows(padded, dims[:n], strides, dilations) { // [B H' W' C]
+				taps = append(taps, graph.ExpandAxes(channelSum(graph.Mul(shifted, v)), 0)) // [1 C]
+			}
+			return []*graph.Node{toInput, graph.Reshape(graph.Concatenate(taps, 0), dims...)}
 		},
-		x)
+		x, kernel)
 }
 
 // shiftedSum adds, for each tap of the window, one shifted copy of x with the weight that the tap has for each channel.

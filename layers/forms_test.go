@@ -86,6 +86,11 @@ func TestFormsEqualThePlainConvolution(t *testing.T) {
 		{[]int{2, 9, 8, 3}, []int{3, 3, 3, 27}, ConvOptions{Stride: 2}, patchProductForm},
 		{[]int{2, 9, 8, 3}, []int{3, 3, 3, 6}, ConvOptions{}, patchesForm},
 		{[]int{2, 9, 8, 4}, []int{3, 3, 1, 4}, ConvOptions{Groups: 4}, shiftedForm},
+		{[]int{2, 16, 17, 4}, []int{3, 3, 1, 4}, ConvOptions{Groups: 4}, shiftedForm}, // from here on sums are products
+		{[]int{2, 16, 17, 4}, []int{3, 3, 1, 4}, ConvOptions{Groups: 4, Stride: 2, Pad: SameTF}, shiftedForm},
+		{[]int{2, 16, 17, 4}, []int{3, 2, 1, 4}, ConvOptions{Groups: 4, Dilation: 2}, shiftedForm},
+		{[]int{2, 16, 17, 4}, []int{3, 3, 1, 4}, ConvOptions{Groups: 4, Pad: Pads(3)}, shiftedForm},
+		{[]int{4, 90, 4}, []int{7, 1, 4}, ConvOptions{Groups: 4}, shiftedForm},
 		{[]int{2, 9, 8, 6}, []int{3, 3, 6, 4}, ConvOptions{}, plainForm},
 	}
 	for _, c := range cases {

@@ -43,7 +43,7 @@ func MaxPool(x *graph.Node, o PoolOptions) *graph.Node {
 			return touchingMax(x, sizes)
 		}
 		y, _ := largest(x, sizes, strides)
-		return y
+		return layDownGradient(y)
 	}}
 	return noted(pool.underRule(), note{kind: "MaxPool", opens: true})
 }
@@ -102,10 +102,24 @@ func touchingMax(x *graph.Node, sizes []int) *graph.Node {
 // IgnorePadding is set, which is what TensorFlow does.
 func MeanPool(x *graph.Node, o PoolOptions) *graph.Node {
 	sizes, strides, pads := o.resolve("layers.MeanPool", x)
-	sum := func(x *graph.Node) *graph.Node {
-		x = padSpace(x, graph.ScalarZero(x.Graph(), x.DType()), pads)
+	if o.IgnorePadding {
+		total := windowSum(x, sizes, strides, pads)
+		return noted(graph.Mul(total, shares(total, x, sizes, strides, pads)), note{kind: "MeanPool", opens: true})
+	}
+	area := 1
+	for _, size := range sizes {
+		area *= size
+	}
+	return noted(graph.MulScalar(windowSum(x, sizes, strides, pads), 1/float64(area)), note{kind: "MeanPool", opens: true})
+}
+
+// windowSum adds up each window: x [B H W C] → [B H' W' C]. Its gradient without strides is a sum over windows too; autodiff's adds as many
+// padded tensors as the window has places.
+func windowSum(x *graph.Node, sizes, strides []int, pads [][2]int) *graph.Node {
+	build := func(in []*graph.Node) *graph.Node {
+		padded := padSpace(in[0], graph.ScalarZero(x.Graph(), x.DType()), pads)
 		var total *graph.Node
-		for shifted := range windows(x, sizes, strides, nil) {
+		for shifted := range windows(padded, sizes, strides, nil) { // [B H' W' C]
 			if total == nil {
 				total = shifted
 			} else {
@@ -114,15 +128,16 @@ func MeanPool(x *graph.Node, o PoolOptions) *graph.Node {
 		}
 		return total
 	}
-	if o.IgnorePadding {
-		total := sum(x)
-		return noted(graph.Mul(total, shares(total, x, sizes, strides, pads)), note{kind: "MeanPool", opens: true})
+	if ruleOf(x.Graph()) != nil {
+		return build([]*graph.Node{x}) // rules look at every operation, and have none for gradients of our own
 	}
-	area := 1
-	for _, size := range sizes {
-		area *= size
+	back, reaches := reach(sizes, pads)
+	if !reaches || !allOnes(strides) {
+		return layDownGradient(build([]*graph.Node{x}))
 	}
-	return noted(graph.MulScalar(sum(x), 1/float64(area)), note{kind: "MeanPool", opens: true})
+	return layDownGradient(customGradient(build, func(v *graph.Node) []*graph.Node {
+		return []*graph.Node{windowSum(v, sizes, strides, back)}
+	}, x))
 }
 
 // shares is one over the number of pixels of x that each window of y sees, [1 H' W' 1]. It is computed here: sums of

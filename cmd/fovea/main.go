@@ -10,12 +10,17 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"fovea/internal/backend"
 )
 
 // commands is filled by the init function of each command's file.
 var commands []func() *cobra.Command
 
 func main() {
+	if len(os.Args) > 1 && (os.Args[1] == "train" || os.Args[1] == "reproduce") {
+		backend.Restart()
+	}
 	root := &cobra.Command{
 		Use:   "fovea",
 		Short: "A Go notebook kernel whose values live, and recipes of deep convolutional networks",

@@ -64,6 +64,9 @@ func (c Choice) Env() []string {
 			env = append(env, q.name+"="+q.value)
 		}
 	}
+	if c.Plugin != "" && !memoryIsTuned() {
+		env = append(env, tunables)
+	}
 	return env
 }
 

@@ -60,6 +60,7 @@ func main() {
 	o.cells.Log = os.Stderr
 	var err error
 	if *arm != "" {
+		backend.Restart() // as fovea train and the kernel's sessions run
 		err = work(ctx, *arm, os.Stdin, os.Stdout)
 	} else if *page {
 		err = writePage(cmp.Or(o.out, resultsFile))

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -20,6 +19,9 @@ var peerProgram string
 
 // peersVariable names the folder of a Python environment with PyTorch and JAX (make peers).
 const peersVariable = "FOVEA_PEERS"
+
+// systemMemory leaves the C library as it is, for GoMLX as others run it. This project's programs change how it keeps memory.
+var systemMemory = []string{"GLIBC_TUNABLES="}
 
 // A process is a library under measurement.
 type process struct {
@@ -31,15 +33,13 @@ type process struct {
 	out     *bufio.Scanner
 }
 
-// launch starts a process that measures, with flags for XLA if there are any, and waits until it is ready.
-func launch(ctx context.Context, name, flags string, command ...string) (*process, error) {
+// launch starts a process that measures, with more of an environment if there is any, and waits until it is ready.
+func launch(ctx context.Context, name string, env []string, command ...string) (*process, error) {
 	begin := time.Now()
 	p := &process{name: name, cmd: exec.CommandContext(ctx, command[0], command[1:]...)}
 	p.cmd.Stderr = os.Stderr
 	p.cmd.Env = append(os.Environ(), "TF_CPP_MIN_LOG_LEVEL=2", "JAX_PLATFORMS=cpu")
-	if flags != "" {
-		p.cmd.Env = append(p.cmd.Env, strings.TrimSpace("XLA_FLAGS="+os.Getenv("XLA_FLAGS")+" "+flags))
-	}
+	p.cmd.Env = append(p.cmd.Env, env...)
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -118,7 +118,11 @@ func launchAll(ctx context.Context, names []string) (all []*process, missing []s
 				captumArm: {python, "-c", captumProgram},
 			}[name]
 		}
-		p, err := launch(ctx, name, variations[name].flags, command...)
+		env := variations[name].env
+		if name == plainArm {
+			env = systemMemory
+		}
+		p, err := launch(ctx, name, env, command...)
 		if err != nil {
 			closeAll(all)
 			return nil, nil, err

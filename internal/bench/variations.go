@@ -21,8 +21,8 @@ import (
 // A variation is the layers' arm with one thing changed. Each was tried by itself; what proves right goes into package layers or
 // the trainer, and the others stay here, where they can be tried again on another machine.
 type variation struct {
-	what  string // for the page
-	flags string // of XLA, for the whole process
+	what  string   // for the page
+	env   []string // for the whole process
 	fits  func(n network) bool
 	build func(b compute.Backend, n network, batch int) (*runner, error)
 }
@@ -30,6 +30,7 @@ type variation struct {
 // Names of variations, which are arms.
 const (
 	fastMathArm   = "fast-math"
+	systemArm     = "system memory"
 	winogradArm   = "Winograd"
 	bfloat16Arm   = "bfloat16"
 	oneVectorArm  = "one vector"
@@ -41,7 +42,11 @@ const (
 
 // variations by name.
 var variations = map[string]variation{
-	fastMathArm: {what: "`--xla_cpu_enable_fast_math`: sums may be reordered and NaN is not looked for", flags: "--xla_cpu_enable_fast_math=true",
+	fastMathArm: {what: "`--xla_cpu_enable_fast_math`: sums may be reordered and NaN is not looked for", env: []string{"XLA_FLAGS=--xla_cpu_enable_fast_math=true"},
+		build: func(b compute.Backend, n network, batch int) (*runner, error) {
+			return varied(b, ours.build(n), n, batch, adam())
+		}},
+	systemArm: {what: "glibc gives memory back to the system after each step, as it does unless told otherwise", env: systemMemory,
 		build: func(b compute.Backend, n network, batch int) (*runner, error) {
 			return varied(b, ours.build(n), n, batch, adam())
 		}},
@@ -68,7 +73,7 @@ var variations = map[string]variation{
 }
 
 // variationArms are the layers and their variations, in the order of the page.
-var variationArms = []string{layersArm, fastMathArm, winogradArm, bfloat16Arm, oneVectorArm, fourStepsArm, residentArm, inputAheadArm, inputInTurn}
+var variationArms = []string{layersArm, fastMathArm, systemArm, winogradArm, bfloat16Arm, oneVectorArm, fourStepsArm, residentArm, inputAheadArm, inputInTurn}
 
 // measureVariations measures training steps of networks that differ in what they are made of.
 func measureVariations(ctx context.Context, o options) (*networkReport, error) {

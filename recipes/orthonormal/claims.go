@@ -91,6 +91,8 @@ var trainingClaim = recipes.Claim[Config]{
 			return v["regulariser, modulation"]["training loss"] / v["regulariser"]["training loss"]
 		}},
 	},
+	Remark: "All of it comes lower than He's initialisation with decay with every seed (0.74 ± 0.18 of the loss with three), and its filters stay orthonormal (condition 1.02); 0.7 is not ruled out, " +
+		"nor shown. What differs from seed to seed is when a net begins to learn. Most of the gain is the regulariser's (0.91 against 1.09 of loss); modulation makes it steadier.",
 	Figures: func(r recipes.ClaimResult) (map[string]recipes.Figure, error) {
 		var names []string
 		var runs [][]float64
