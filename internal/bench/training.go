@@ -57,6 +57,7 @@ type workload struct {
 	method  string
 	depth   int // convolutions, where they are what differs
 	builds  int // how often it is built, to measure that; 0: once
+	steps   int // a turn is a multiple of so many; 0: one
 }
 
 // wants reports whether an arm is worth measuring: where a network has no recipe, its inference is that of the layers; and variations are
@@ -151,6 +152,9 @@ func measureCase(ctx context.Context, processes []*process, load workload, round
 			return c, err
 		}
 		n = min(n, max(1, int(budget/(warm.Seconds/2))))
+	}
+	if load.steps > 0 {
+		n = (n + load.steps - 1) / load.steps * load.steps
 	}
 	for round := range rounds {
 		for i := range processes {

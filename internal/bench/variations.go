@@ -40,6 +40,8 @@ const (
 	inputInTurn   = "input in turn"
 )
 
+const stepsACall = 4
+
 // variations by name.
 var variations = map[string]variation{
 	fastMathArm: {what: "`--xla_cpu_enable_fast_math`: sums may be reordered and NaN is not looked for", env: []string{"XLA_FLAGS=--xla_cpu_enable_fast_math=true"},
@@ -63,7 +65,9 @@ var variations = map[string]variation{
 			return varied(b, ours.build(n), n, batch, vectorAdam{adamRate})
 		}},
 	fourStepsArm: {what: "one call for four steps",
-		build: func(b compute.Backend, n network, batch int) (*runner, error) { return stepping(b, n, batch, 4, false) }},
+		build: func(b compute.Backend, n network, batch int) (*runner, error) {
+			return stepping(b, n, batch, stepsACall, false)
+		}},
 	residentArm: {what: "the batch stays on the device: no copies from the host",
 		build: func(b compute.Backend, n network, batch int) (*runner, error) { return stepping(b, n, batch, 1, true) }},
 	inputAheadArm: {what: "images cropped, flipped and normalised for each step, in the background", fits: seesImages,
@@ -80,7 +84,7 @@ func measureVariations(ctx context.Context, o options) (*networkReport, error) {
 	var loads []workload
 	for _, n := range named([]string{"4-conv-max-pool", "4-conv-strided", "resnet-20", "vgg-11", "vit-tiny"}) {
 		if len(o.networks) == 0 || slices.Contains(o.networks, n.Name) {
-			loads = append(loads, workload{network: n, batch: 64, train: true})
+			loads = append(loads, workload{network: n, batch: 64, train: true, steps: stepsACall})
 		}
 	}
 	return measureNetworks(ctx, variationsPart, variationArms, loads, o.turns, turn)
