@@ -9,8 +9,8 @@ import (
 )
 
 // XLA:CPU takes the memory for a step when the step begins and frees it when the step ends. glibc gives everything beyond 32 MB
-// back to the system then, which clears every page that it hands out again: a third to a half of the time of a step of small
-// layers. With these settings the C library keeps what was freed, up to 1 GB at the end of its one heap for all threads, so that
+// back to the system then, which clears every page that it hands out again: up to a third of the time of training small
+// networks. With these settings the C library keeps what was freed, up to 1 GB at the end of its one heap for all threads, so that
 // most of it is used again, and asks for huge pages. glibc reads them when a program starts; a program that started without them has
 // all but the huge pages from memory_linux.c.
 const tunables = "GLIBC_TUNABLES=glibc.malloc.arena_max=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1073741824:" +

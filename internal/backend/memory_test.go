@@ -21,6 +21,7 @@ import (
 // A step's memory stays with the process: running a program again touches few pages that the system must clear first.
 func TestStepsUseTheirMemoryAgain(t *testing.T) {
 	const rows, columns, steps, page = 8192, 2048, 40, 4096
+	skipIfTuned(t)
 	b := backendtest.SkipWithoutXLA(t)
 	exec := graph.MustNewExec(b, func(x *graph.Node) *graph.Node { // a product reads 64 MB that only this program has
 		large := graph.Add(x, graph.Iota(x.Graph(), shapes.Make(dtypes.Float32, rows, columns), 1))
@@ -47,16 +48,24 @@ func TestStepsUseTheirMemoryAgain(t *testing.T) {
 	}
 }
 
+// tuned says whether a variable is one of glibc's, which keep all settings away.
+func tuned(v string) bool {
+	return strings.HasPrefix(v, "MALLOC_") || strings.HasPrefix(v, "GLIBC_TUNABLES=")
+}
+
+func skipIfTuned(t *testing.T) {
+	t.Helper()
+	if i := slices.IndexFunc(os.Environ(), tuned); i >= 0 {
+		t.Skipf("the environment has settings of its own: %s", os.Environ()[i])
+	}
+}
+
 // A child process gets the settings, unless the user has made some.
 func TestChildrenKeepMemory(t *testing.T) {
 	has := func(c backend.Choice) bool {
 		return slices.ContainsFunc(c.Env(), func(v string) bool { return strings.HasPrefix(v, "GLIBC_TUNABLES=glibc.malloc.") })
 	}
-	for _, v := range os.Environ() { // of the machine that runs the test
-		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "MALLOC_") || name == "GLIBC_TUNABLES" {
-			t.Skipf("%s is set", name)
-		}
-	}
+	skipIfTuned(t)
 	xla := backend.Choice{Config: "xla:cpu", Plugin: "/plugin.so"}
 	if !has(xla) {
 		t.Errorf("the environment of a child is %v", xla.Env())
@@ -88,9 +97,7 @@ func TestRestart(t *testing.T) {
 		"user's":    {[]string{"GLIBC_TUNABLES=glibc.malloc.check=0"}, "tunables glibc.malloc.check=0\n"},
 	} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestRestart$", "-test.count=1")
-		cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-			return strings.HasPrefix(v, "MALLOC_") || strings.HasPrefix(v, "GLIBC_TUNABLES=")
-		})
+		cmd.Env = slices.DeleteFunc(os.Environ(), tuned)
 		cmd.Env = append(append(cmd.Env, "FOVEA_TEST_RESTART=1"), c.set...)
 		out, err := cmd.CombinedOutput()
 		if err != nil || bytes.Count(out, []byte("tunables ")) != 1 || !bytes.Contains(out, []byte(c.want)) {

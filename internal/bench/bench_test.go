@@ -218,6 +218,8 @@ func TestPage(t *testing.T) {
 		{Operation: "3×3, 32→64, stride 2", Input: []int{64, 16, 16, 32}, Pass: operators.ToInput, Plain: 9, Ours: 8, Limit: 3},
 		{Operation: "3×3, 2→3", Input: []int{64, 8, 8, 2}, Pass: "forward", Plain: 4, Ours: 2, Limit: 1},
 	}}
+	r.Variations = &networkReport{Cases: []caseReport{{Network: "net-a", Batch: 64, Train: true, Arms: []armResult{
+		{Arm: layersArm, Median: 40}, {Arm: bfloat16Arm, Ratios: map[string]float64{layersArm: 1.2}}, {Arm: fastMathArm, Ratios: map[string]float64{layersArm: 0.9}}}}}}
 	write := func(name string, data []byte) {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			t.Fatal(err)
@@ -242,6 +244,7 @@ func TestPage(t *testing.T) {
 		"| net-a | 256 | 0.78 | 0.50 | 1.17 |",                        // a sample's time
 		"| 8 | 0 | 1.50 |",
 		"Of the 20.0 ms of a training step of 4-conv-strided, 8.0 are", "3.0, and the step 15.0: 0.50 of JAX's 30.0.",
+		"| network | layers, ms | fast-math | bfloat16 |\n| --- | ---: | ---: | ---: |\n| net-a, batch 64 | 40.0 | 0.90 | 1.20 |", "- *fast-math*: ",
 		"| 3×3, 2→3 | [64 8 8 2] | forward | 4.00 | 2.00 | 0.50 | 1.00 | 0.50 |",
 	} {
 		if !strings.Contains(string(text), want) {

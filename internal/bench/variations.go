@@ -21,10 +21,17 @@ import (
 // A variation is the layers' arm with one thing changed. Each was tried by itself; what proves right goes into package layers or
 // the trainer, and the others stay here, where they can be tried again on another machine.
 type variation struct {
-	what  string   // for the page
-	env   []string // for the whole process
-	fits  func(n network) bool
-	build func(b compute.Backend, n network, batch int) (*runner, error)
+	what string   // for the page
+	env  []string // for the whole process
+	fits func(n network) bool
+	make func(b compute.Backend, n network, batch int) (*runner, error) // nil: as the layers' arm
+}
+
+func (v variation) build(b compute.Backend, n network, batch int) (*runner, error) {
+	if v.make == nil {
+		return varied(b, ours.build(n), n, batch, adam())
+	}
+	return v.make(b, n, batch)
 }
 
 // Names of variations, which are arms.
@@ -44,36 +51,30 @@ const stepsACall = 4
 
 // variations by name.
 var variations = map[string]variation{
-	fastMathArm: {what: "`--xla_cpu_enable_fast_math`: sums may be reordered and NaN is not looked for", env: []string{"XLA_FLAGS=--xla_cpu_enable_fast_math=true"},
-		build: func(b compute.Backend, n network, batch int) (*runner, error) {
-			return varied(b, ours.build(n), n, batch, adam())
-		}},
-	systemArm: {what: "glibc gives memory back to the system after each step, as it does unless told otherwise", env: systemMemory,
-		build: func(b compute.Backend, n network, batch int) (*runner, error) {
-			return varied(b, ours.build(n), n, batch, adam())
-		}},
+	fastMathArm: {what: "`--xla_cpu_enable_fast_math`: sums may be reordered and NaN is not looked for", env: []string{"XLA_FLAGS=--xla_cpu_enable_fast_math=true"}},
+	systemArm:   {what: "glibc gives memory back to the system after each step, as it does unless told otherwise", env: systemMemory},
 	winogradArm: {what: "3×3 convolutions without strides by Winograd's F(2×2, 3×3), and their gradients for the input", fits: hasWinograd,
-		build: func(b compute.Backend, n network, batch int) (*runner, error) {
+		make: func(b compute.Backend, n network, batch int) (*runner, error) {
 			return varied(b, winogradLibrary.build(n), n, batch, adam())
 		}},
 	bfloat16Arm: {what: "activations and products in bfloat16, weights in float32",
-		build: func(b compute.Backend, n network, batch int) (*runner, error) {
+		make: func(b compute.Backend, n network, batch int) (*runner, error) {
 			return varied(b, inHalf(ours.build(n)), n, batch, adam())
 		}},
 	oneVectorArm: {what: "Adam on one vector of all weights, in place of one update for each variable",
-		build: func(b compute.Backend, n network, batch int) (*runner, error) {
+		make: func(b compute.Backend, n network, batch int) (*runner, error) {
 			return varied(b, ours.build(n), n, batch, vectorAdam{adamRate})
 		}},
 	fourStepsArm: {what: "one call for four steps",
-		build: func(b compute.Backend, n network, batch int) (*runner, error) {
+		make: func(b compute.Backend, n network, batch int) (*runner, error) {
 			return stepping(b, n, batch, stepsACall, false)
 		}},
 	residentArm: {what: "the batch stays on the device: no copies from the host",
-		build: func(b compute.Backend, n network, batch int) (*runner, error) { return stepping(b, n, batch, 1, true) }},
+		make: func(b compute.Backend, n network, batch int) (*runner, error) { return stepping(b, n, batch, 1, true) }},
 	inputAheadArm: {what: "images cropped, flipped and normalised for each step, in the background", fits: seesImages,
-		build: func(b compute.Backend, n network, batch int) (*runner, error) { return fed(b, n, batch, 0) }},
+		make: func(b compute.Backend, n network, batch int) (*runner, error) { return fed(b, n, batch, 0) }},
 	inputInTurn: {what: "the same, while the device waits", fits: seesImages,
-		build: func(b compute.Backend, n network, batch int) (*runner, error) { return fed(b, n, batch, -1) }},
+		make: func(b compute.Backend, n network, batch int) (*runner, error) { return fed(b, n, batch, -1) }},
 }
 
 // variationArms are the layers and their variations, in the order of the page.

@@ -9,6 +9,7 @@ import (
 
 	"fovea/internal/backend/backendtest"
 	"fovea/layers"
+	"fovea/layers/layertest"
 )
 
 // varying has what the variations change, on images of the size that they make.
@@ -75,6 +76,10 @@ func TestVariationsComputeTheSame(t *testing.T) {
 			t.Errorf("%s: a loss of %g after %d steps, want %g", name, got, steps, want)
 		}
 	}
+	ahead, inTurn := after(variations[inputAheadArm].build(b, varying, 4)), after(variations[inputInTurn].build(b, varying, 4))
+	if math.Abs(ahead-inTurn) > 1e-4*inTurn || ahead == want {
+		t.Errorf("losses of %g with the input ahead and %g in turn, of %g with a batch that stays", ahead, inTurn, want)
+	}
 	four, err := variations[fourStepsArm].build(b, varying, 4) // has taken its first four
 	if err != nil {
 		t.Fatal(err)
@@ -91,11 +96,12 @@ func TestWinograd(t *testing.T) {
 		outputs := func(convolve func(x, kernel *graph.Node) *graph.Node) (all [][]float32) {
 			exec := graph.MustNewExec(backendtest.ForTest(t), func(x, kernel *graph.Node) []*graph.Node {
 				y := convolve(x, kernel)
-				d := graph.Gradient(graph.ReduceAllSum(graph.Mul(y, graph.Sin(y))), x, kernel)
+				weights := graph.Sin(graph.Iota(y.Graph(), y.Shape(), 3))
+				d := graph.Gradient(graph.ReduceAllSum(graph.Mul(y, weights)), x, kernel)
 				return []*graph.Node{y, d[0], d[1]}
 			})
 			defer exec.Finalize()
-			for _, v := range exec.MustCall(pattern(1, dims[:]...), pattern(2, 3, 3, dims[3], 5)) {
+			for _, v := range exec.MustCall(layertest.Random[float32](1, dims[:]...), layertest.Random[float32](2, 3, 3, dims[3], 5)) {
 				all = append(all, tensors.MustCopyFlatData[float32](v))
 			}
 			return all
@@ -112,17 +118,4 @@ func TestWinograd(t *testing.T) {
 			}
 		}
 	}
-}
-
-// pattern has values between −½ and ½.
-func pattern(seed int, dims ...int) *tensors.Tensor {
-	n := 1
-	for _, d := range dims {
-		n *= d
-	}
-	values := make([]float32, n)
-	for i := range values {
-		values[i] = float32((i*7919+seed*104729)%1000)/1000 - 0.5
-	}
-	return tensors.FromFlatDataAndDimensions(values, dims...)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
@@ -32,14 +34,12 @@ var winogradLibrary = func() library {
 // winogradChannels is from how many channels of the input on the 16 small products of the form are products at all.
 const winogradChannels = 16
 
-// hasWinograd says whether a network has a convolution that can have the form.
-func hasWinograd(n network) bool {
-	for _, b := range n.Blocks {
-		if b.Op == "conv" && b.window() == 3 || hasWinograd(network{Blocks: b.Body}) {
-			return len(n.Input) == 0 || len(n.Input) == 3
-		}
-	}
-	return false
+// hasWinograd says whether a network of images has a convolution that can have the form.
+func hasWinograd(n network) bool { return len(n.Input) == 3 && hasSquares(n.Blocks) }
+
+// hasSquares says whether there is a convolution of 3×3 among blocks.
+func hasSquares(blocks []block) bool {
+	return slices.ContainsFunc(blocks, func(b block) bool { return b.Op == "conv" && b.window() == 3 || hasSquares(b.Body) })
 }
 
 // winograd convolves x [B H W C], H and W even, with kernel [3 3 C K] → [B H W K], zeros around. Its gradient for x is made in the same way,
