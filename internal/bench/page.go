@@ -90,7 +90,8 @@ func (p *page) introduction(r *report) {
 		"divided by the other's in the same turn: below 1 the first is the faster one.")
 	p.line("*layers* are networks of this project's layers in GoMLX's trainer, *recipes* the same (or the recipe's own code, where " +
 		"there is a recipe) in the trainer of the recipes, *GoMLX* the layers and losses that come with GoMLX. All three and JAX " +
-		"compile with XLA. PyTorch is eager, with channels_last.")
+		"compile with XLA. PyTorch is eager, with channels_last. Layers and recipes keep memory between steps, as this project's " +
+		"programs do; GoMLX, JAX and PyTorch run with the C library as it is.")
 	p.sessions(r)
 	if r.Network == nil {
 		return
