@@ -56,6 +56,7 @@ var accuracyClaim = recipes.Claim[Config]{
 	Name:      "accuracy",
 	Statement: "RKAN gains a point of test accuracy on the network without it.",
 	Arms:      arms(),
+	Seeds:     12, // on validation images the gain differs by half a point between seeds
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		options, fit := recipes.ImageOptions{Size: c.Size, Train: 2200, Test: 2000, Seed: 1}, smallFit
 		if t.Scale == recipes.PaperScale {
