@@ -31,7 +31,7 @@ type Claim[C any] struct {
 	Name      string // short: "depth"
 	Statement string // one sentence
 	Arms      []Arm[C]
-	Seeds     int           // at least 3; 0: 3; twice as many where these leave the claim inconclusive
+	Seeds     int           // at least 3; 0: 3; twice as many where these leave the claim inconclusive and that may decide it
 	Budget    time.Duration // of wall time at small scale; 0: six minutes
 
 	// Measure runs one trial. What it measures for a decision may come from the test images only if nothing was chosen
@@ -123,6 +123,17 @@ func Combine(verdicts []Verdict) Verdict {
 		}
 	}
 	return combined
+}
+
+// mayBeDecided reports whether twice the seeds would decide all inconclusive tests if means and deviations stayed as they are:
+// two standard errors become smaller by √2. Where the mean is nearer to the threshold than that, even they leave it open.
+func mayBeDecided(tests []TestResult) bool {
+	for _, t := range tests {
+		if t.Verdict == Inconclusive && Judge(t.Mean, t.margin()/math.Sqrt2, t.Threshold, t.AtMost) == Inconclusive {
+			return false
+		}
+	}
+	return true
 }
 
 // Experiment is a Claim whose configuration type has been forgotten.

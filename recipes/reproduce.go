@@ -121,8 +121,8 @@ func (e *Entry) chosen(names []string) ([]Experiment, error) {
 	return chosen, nil
 }
 
-// run measures all arms with all seeds, and an inconclusive claim with as many again: once, decided beforehand for all claims
-// alike, and judged by all seeds together. Whoever names the number of seeds gets that number.
+// run measures all arms with all seeds, and an inconclusive claim with as many again, once, where these may decide it. The rule
+// is the same for all claims, and all seeds are judged together. Whoever names the number of seeds gets that number.
 func (x Experiment) run(ctx context.Context, e *Entry, o ReproduceOptions) (*ClaimResult, error) {
 	seeds, most := x.Seeds, 2*x.Seeds
 	if o.Seeds > 0 {
@@ -153,6 +153,10 @@ func (x Experiment) run(ctx context.Context, e *Entry, o ReproduceOptions) (*Cla
 			return nil, err
 		}
 		if r.Verdict != Inconclusive || seeds == most {
+			return r, x.draw(r, records, o)
+		}
+		if !mayBeDecided(r.Tests) {
+			fmt.Fprintf(o.Log, "%s, claim %s: inconclusive with %d seeds and too near its threshold for twice as many; --seeds asks for more\n", e.Name, x.Name, seeds)
 			return r, x.draw(r, records, o)
 		}
 		fmt.Fprintf(o.Log, "%s, claim %s: inconclusive with %d seeds, so %d more are measured\n", e.Name, x.Name, seeds, most-seeds)

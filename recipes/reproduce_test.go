@@ -167,19 +167,44 @@ func TestReproduceKeepsItsBudget(t *testing.T) {
 	}
 }
 
-// Three seeds that leave a claim open are followed by three more, once; a number that was asked for is kept.
+// Three seeds that leave a claim open are followed by three more, once and where these may decide it; a number that was asked
+// for is kept.
 func TestReproduceMeasuresMoreWhereInconclusive(t *testing.T) {
-	for _, c := range []struct{ asked, want int }{{0, 6}, {3, 3}, {4, 4}} {
+	for _, c := range []struct {
+		asked, want int
+		scatter     float64 // of values whose mean is above the threshold by 0.2 with three seeds
+	}{{0, 6, 0.2}, {0, 3, 1}, {3, 3, 0.2}, {4, 4, 0.2}} {
 		e, ran := experiment(t, nil)
-		e.Claims[0].Tests[0].Value = func(v map[string]Values) float64 { // around the threshold, forever
-			return 2 + math.Cos(math.Pi*math.Round(100*v["a"]["v"])) // seeds in turn above and below
+		e.Claims[0].Tests[0].Value = func(v map[string]Values) float64 {
+			odd := 2*math.Abs(math.Remainder(math.Round(100*v["a"]["v"]), 2)) - 1 // seeds in turn 1 and −1
+			return e.Claims[0].Tests[0].Threshold + 0.2 + c.scatter*(odd-1./3)    // of three seeds the mean of odd is ⅓
 		}
 		r, err := e.Reproduce(context.Background(), ReproduceOptions{Backend: testBackend(t), Seeds: c.asked})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Verdict != Inconclusive || len(*ran) != 2*c.want || len(r.Claims[0].Seeds) != c.want || len(r.Claims[0].Arms[1].Values["v"].Seeds) != c.want {
-			t.Errorf("%d seeds asked for: %d trials, %+v", c.asked, len(*ran), r.Claims[0])
+		if len(*ran) != 2*c.want || len(r.Claims[0].Seeds) != c.want || len(r.Claims[0].Arms[1].Values["v"].Seeds) != c.want {
+			t.Errorf("%+v: %d trials, %+v", c, len(*ran), r.Claims[0])
+		}
+	}
+}
+
+// With twice the seeds two standard errors of 0.5 become 0.35.
+func TestMayBeDecided(t *testing.T) {
+	twoErrors := 0.5
+	test := func(mean float64, v Verdict) TestResult {
+		return TestResult{Stat: Stat{Mean: mean, Error: &twoErrors}, Threshold: 1, Verdict: v}
+	}
+	for _, c := range []struct {
+		tests []TestResult
+		want  bool
+	}{
+		{[]TestResult{test(1.4, Inconclusive)}, true}, {[]TestResult{test(0.6, Inconclusive), test(9, Holds)}, true},
+		{[]TestResult{test(1.3, Inconclusive)}, false}, {[]TestResult{test(1.4, Inconclusive), test(0.7, Inconclusive)}, false},
+		{[]TestResult{test(1.4, Inconclusive), test(1, Reported)}, true},
+	} {
+		if got := mayBeDecided(c.tests); got != c.want {
+			t.Errorf("%+v: %v", c.tests, got)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func reproduceCommand() *cobra.Command {
 		Short: "Run the claims of papers as experiments and judge them",
 		Long: `Reproduce measures each arm of a recipe's claims with each seed, compares means ± two standard errors with the
 threshold that was set beforehand, and writes result.json, figures, and report.html, one page with all of it inside. A claim
-that its seeds leave inconclusive is measured with as many again, once.
+that its seeds leave inconclusive is measured with as many again, once, where so many may decide it.
 
 A finished trial (an arm with a seed) is kept: when the time budget ends or you press Ctrl-C, the same command goes on from
 there. --fresh runs all trials again. A claim that doesn't hold is a result, not an error.

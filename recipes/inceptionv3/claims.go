@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -154,6 +155,7 @@ var sevensClaim = recipes.Claim[Config]{
 	Arms: []recipes.Arm[Config]{
 		{Name: "7x7", Config: small(Whole)}, {Name: "1x7 and 7x1", Config: small(Factorised)}, {Name: "three 3x3", Config: small(Stacked)},
 	},
+	Budget:  20 * time.Minute, // enough for twice the seeds
 	Measure: measureSevens,
 	Tests: []recipes.Test{
 		{Name: "accuracy", Statement: "what 1×7 and 7×1 add to the test accuracy of 7×7", Unit: "points", Threshold: -1, Value: gain("1x7 and 7x1", "7x7")},

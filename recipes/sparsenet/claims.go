@@ -26,7 +26,7 @@ var aggregationClaim = recipes.Claim[Config]{
 	Arms: []recipes.Arm[Config]{
 		{Name: "DenseNet", Config: small(Dense, denseGrowth)}, {Name: "SparseNet", Config: small(Sparse, sparseGrowth)},
 	},
-	Budget: 15 * time.Minute,
+	Budget: 25 * time.Minute,
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		options, fit := recipes.ImageOptions{Size: c.Size, Train: 4400, Test: 2000, Seed: 1}, smallFit
 		if t.Scale == recipes.PaperScale {
