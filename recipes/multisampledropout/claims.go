@@ -27,7 +27,7 @@ var samplesClaim = recipes.Claim[Config]{
 		{Name: "1 sample", Config: small(1)}, {Name: "8 samples", Config: small(8)},
 	},
 	// The difference in test error scatters by a point from seed to seed.
-	Seeds: 8, Budget: 10 * time.Minute,
+	Seeds: 8, Budget: 20 * time.Minute,
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		options, fit := recipes.ImageOptions{Size: c.Size, Train: 4000, Test: 2000, Seed: 1}, smallFit
 		if t.Scale == recipes.PaperScale {
