@@ -310,3 +310,26 @@ func TestFlagsNameNoFiles(t *testing.T) {
 		t.Errorf("flags %q", got)
 	}
 }
+
+// Networks that put out images train with no more than 16, and with each size once.
+func TestWorkloadsTrainWithEachBatch(t *testing.T) {
+	for _, c := range []struct {
+		batches []int
+		want    string
+	}{
+		{[]int{1, 64, 256}, "resnet-20 train 1 resnet-20 train 64 resnet-20 train 256 edsr-tiny train 1 edsr-tiny train 16 resnet-20 1 resnet-20 64 resnet-20 256 edsr-tiny 1 edsr-tiny 64 edsr-tiny 256"},
+		{nil, "resnet-20 train 64 edsr-tiny train 16"},
+	} {
+		var got []string
+		for _, w := range workloads([]string{"resnet-20", "edsr-tiny"}, c.batches) {
+			got = append(got, w.network.Name)
+			if w.train {
+				got = append(got, "train")
+			}
+			got = append(got, fmt.Sprint(w.batch))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%v: %v", c.batches, got)
+		}
+	}
+}

@@ -44,7 +44,7 @@ func main() {
 	parts := flag.String("parts", strings.Join(allParts, ","), "what to measure")
 	arms := flag.String("arms", strings.Join([]string{plainArm, layersArm, recipesArm, jaxArm, torchArm}, ","), "what is compared; ratios are to each")
 	networks := flag.String("networks", "", "only these networks, by name")
-	batches := flag.String("batches", "1,64,256", "batch sizes of inference; empty: none")
+	batches := flag.String("batches", "1,64,256", "batch sizes of training and inference; empty: training with 64 alone")
 	arm := flag.String("work", "", "be the process that measures this `arm`, for requests on standard input")
 	flag.IntVar(&o.turns, "turns", 5, "measurements of each library on each network")
 	flag.IntVar(&o.cells.Rounds, "rounds", 12, "measurements of each cell")

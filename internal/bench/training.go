@@ -84,13 +84,27 @@ func kind(train bool, method string) string {
 	return "inference"
 }
 
+// imageBatch is the largest batch in the training of networks whose output is an image: as super-resolution is trained with, since
+// its images stay large to the end.
+const imageBatch = 16
+
+// workloads are training and inference of the networks with each batch; without any, training alone with the usual one.
 func workloads(names []string, batches []int) (all []workload) {
+	training := batches
+	if len(training) == 0 {
+		training = []int{64}
+	}
 	for _, n := range named(names) {
-		batch := 64
-		if n.Target != nil {
-			batch = 16 // as super-resolution is trained with: its images stay large to the end
+		var done []int
+		for _, batch := range training {
+			if n.Target != nil {
+				batch = min(batch, imageBatch)
+			}
+			if !slices.Contains(done, batch) {
+				done = append(done, batch)
+				all = append(all, workload{network: n, batch: batch, train: true})
+			}
 		}
-		all = append(all, workload{network: n, batch: batch, train: true})
 	}
 	for _, n := range named(names) {
 		for _, batch := range batches {
