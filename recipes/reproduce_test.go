@@ -183,7 +183,7 @@ func TestReproduceMeasuresMoreWhereInconclusive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(*ran) != 2*c.want || len(r.Claims[0].Seeds) != c.want || len(r.Claims[0].Arms[1].Values["v"].Seeds) != c.want {
+		if r.Verdict != Inconclusive || len(*ran) != 2*c.want || len(r.Claims[0].Seeds) != c.want || len(r.Claims[0].Arms[1].Values["v"].Seeds) != c.want {
 			t.Errorf("%+v: %d trials, %+v", c, len(*ran), r.Claims[0])
 		}
 	}

@@ -18,9 +18,12 @@ const tunables = "GLIBC_TUNABLES=glibc.malloc.arena_max=1:glibc.malloc.mmap_max=
 
 // memoryIsTuned reports whether the user has set a variable of glibc's, if only to nothing: then that is all that counts.
 func memoryIsTuned() bool {
-	return slices.ContainsFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "MALLOC_") || strings.HasPrefix(v, "GLIBC_TUNABLES=")
-	})
+	return slices.ContainsFunc(os.Environ(), tunesMemory)
+}
+
+// tunesMemory reports whether an entry of an environment is such a variable.
+func tunesMemory(v string) bool {
+	return strings.HasPrefix(v, "MALLOC_") || strings.HasPrefix(v, "GLIBC_TUNABLES=")
 }
 
 // Restart starts this program anew with settings of the C library that make training faster, and does not come back; or does

@@ -48,14 +48,9 @@ func TestStepsUseTheirMemoryAgain(t *testing.T) {
 	}
 }
 
-// tuned says whether a variable is one of glibc's, which keep all settings away.
-func tuned(v string) bool {
-	return strings.HasPrefix(v, "MALLOC_") || strings.HasPrefix(v, "GLIBC_TUNABLES=")
-}
-
 func skipIfTuned(t *testing.T) {
 	t.Helper()
-	if i := slices.IndexFunc(os.Environ(), tuned); i >= 0 {
+	if i := slices.IndexFunc(os.Environ(), backend.TunesMemory); i >= 0 {
 		t.Skipf("the environment has settings of its own: %s", os.Environ()[i])
 	}
 }
@@ -97,7 +92,7 @@ func TestRestart(t *testing.T) {
 		"user's":    {[]string{"GLIBC_TUNABLES=glibc.malloc.check=0"}, "tunables glibc.malloc.check=0\n"},
 	} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestRestart$", "-test.count=1")
-		cmd.Env = slices.DeleteFunc(os.Environ(), tuned)
+		cmd.Env = slices.DeleteFunc(os.Environ(), backend.TunesMemory)
 		cmd.Env = append(append(cmd.Env, "FOVEA_TEST_RESTART=1"), c.set...)
 		out, err := cmd.CombinedOutput()
 		if err != nil || bytes.Count(out, []byte("tunables ")) != 1 || !bytes.Contains(out, []byte(c.want)) {

@@ -212,7 +212,9 @@ func TestPage(t *testing.T) {
 			{Network: "net-4", Batch: 8, Train: true, Depth: 4, Arms: arms(2, 1, 3)}, {Network: "net-8", Batch: 8, Train: true, Depth: 8, Arms: arms(4, 2, 6)},
 		}},
 	}
-	r.Network.Cases = append(r.Network.Cases, caseReport{Network: "4-conv-strided", Batch: 64, Train: true, Arms: arms(30, 20, 30)})
+	r.Network.Cases = append(r.Network.Cases, // the estimate below is of the one with the operations' batch
+		caseReport{Network: "4-conv-strided", Batch: 1, Train: true, Arms: arms(3, 2, 3)},
+		caseReport{Network: "4-conv-strided", Batch: usualBatch, Train: true, Arms: arms(30, 20, 30)})
 	r.Operators = &operators.Report{Peak: 100, Bandwidth: 10, Rows: []operators.Row{
 		{Operation: "3×3, 3→32, stride 2", Input: []int{64, 32, 32, 3}, Pass: operators.ToInput, Plain: 1, Ours: 1, Limit: 1},
 		{Operation: "3×3, 32→64, stride 2", Input: []int{64, 16, 16, 32}, Pass: operators.ToInput, Plain: 9, Ours: 8, Limit: 3},

@@ -17,7 +17,7 @@ var strided = map[string][]int{
 // between says how fast a training step of the strided network would be if these convolutions were at their limit. The step and
 // the operations are of two parts, so this is an estimate.
 func (p *page) between(r *report) {
-	i := slices.IndexFunc(r.Network.Cases, func(c caseReport) bool { return c.Train && c.Batch == 64 && c.Network == "4-conv-strided" })
+	i := slices.IndexFunc(r.Network.Cases, func(c caseReport) bool { return c.Train && c.Batch == usualBatch && c.Network == "4-conv-strided" })
 	if i < 0 {
 		return
 	}

@@ -88,11 +88,14 @@ func kind(train bool, method string) string {
 // its images stay large to the end.
 const imageBatch = 16
 
+// usualBatch is what networks train with where nothing else is asked for, and the batch of the single operations.
+const usualBatch = 64
+
 // workloads are training and inference of the networks with each batch; without any, training alone with the usual one.
 func workloads(names []string, batches []int) (all []workload) {
 	training := batches
 	if len(training) == 0 {
-		training = []int{64}
+		training = []int{usualBatch}
 	}
 	for _, n := range named(names) {
 		var done []int

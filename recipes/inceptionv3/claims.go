@@ -167,7 +167,7 @@ var sevensClaim = recipes.Claim[Config]{
 			},
 		},
 	},
-	Remark: "The pair of 1×7 and 7×1 has two fifths of the whole window's parameters, and loses 1.5 ± 1.0 points after 6 epochs with 6 seeds, of the one that it may lose. On maps of 8×8 a window " +
+	Remark: "The pair of 1×7 and 7×1 has two fifths of the whole window's parameters, and loses 1.5 ± 1.0 points after 6 epochs with 6 seeds, of the one that it may lose. On maps of 7×7 a window " +
 		"of 7×7 covers nearly all; the paper says that factorising works on grids of 12 to 20, but on one of 15×15 a validation seed lost more (see the card).",
 	Figures: func(r recipes.ClaimResult) (map[string]recipes.Figure, error) {
 		return bars("sevens", "Windows of 7×7", r, "error")

@@ -30,6 +30,7 @@ var sizesClaim = recipes.Claim[Config]{
 	Name:      "sizes",
 	Statement: "Training in turn at 16, 24 and 32 pixels beats training at 24 alone by 5 points of accuracy on images of other sizes.",
 	Arms:      []recipes.Arm[Config]{{Name: "one size", Config: small(24)}, {Name: "three sizes", Config: small(24, 16, 32)}},
+	Seeds:     4,
 	Budget:    10 * time.Minute,
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		// Images are drawn at the largest size and shrunk to the others: the same images at each.
