@@ -43,6 +43,9 @@ func summedDepthwise(x, kernel *graph.Node, strides, dilations []int, pads [][2]
 			var toInput *graph.Node
 			if reaches && allOnes(strides) && allOnes(dilations) {
 				toInput = summedDepthwise(v, graph.Reverse(kernel, axes...), strides, dilations, back)
+				if n == 1 { // often of the means along the other axis: all that they are the mean of would compute it anew
+					toInput = layDown(toInput)
+				}
 			}
 			var taps []*graph.Node
 			padded := padSpace(x, graph.ScalarZero(x.Graph(), x.DType()), pads)
