@@ -29,7 +29,7 @@ var columnsClaim = recipes.Claim[Config]{
 	Name:      "columns",
 	Statement: "With drop-path the deepest column taken out alone keeps three quarters of the whole network's accuracy at least; without, 0.6 of it at most.",
 	Arms:      []recipes.Arm[Config]{{Name: without, Config: small(0, 0)}, {Name: with, Config: small(0.15, 0.5)}},
-	Budget:    10 * time.Minute,
+	Budget:    15 * time.Minute, // enough for twice the seeds
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		options, fit := recipes.ImageOptions{Size: c.Size, Train: 3000, Test: 2000, Seed: 1}, smallFit
 		if t.Scale == recipes.PaperScale {

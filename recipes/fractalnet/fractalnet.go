@@ -4,7 +4,7 @@
 // Claim:   residuals are not what makes extreme depth trainable: a fractal of short and long paths is enough, and with drop-path each
 // column becomes a network of its own, the deepest one too.
 // Here:    three blocks of three columns (1, 2 and 4 convolutions; 12 layers deep) on 2700 images of 16×16, trained with and without
-// drop-path, equal steps, 3 seeds; every column is then taken out and tested alone, with the statistics of its normalisations
+// drop-path, equal steps, 3 seeds, 6 where these leave it open; every column is then taken out and tested alone, with the statistics of its normalisations
 // measured anew on training images, as for the whole network and in both arms.
 // Differs: joins that follow each other directly are one join, as the paper draws them; dropout acts on the output of each block, since
 // where in a block it stands was not found; a mini-batch draws one set of paths for all its images.

@@ -36,7 +36,6 @@ var kernelClaim = recipes.Claim[Config]{
 	Arms: []recipes.Arm[Config]{
 		{Name: "learned", Config: small(false, 0)}, {Name: "generated", Config: small(true, 0)}, {Name: "learned 4×4", Config: small(false, 4)},
 	},
-	Seeds: 5,
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		options, fit := recipes.ImageOptions{Sets: []string{"digits"}, Size: c.Input[0], Train: 3000, Test: 4000, Seed: 1}, smallFit
 		if t.Scale == recipes.PaperScale {

@@ -4,7 +4,7 @@
 // Claim:   a small network that generates the kernels of a larger one, trained with it end to end, does nearly what learned kernels do with
 // fewer parameters: 99.24 % and not 99.28 % on MNIST with a third of the second kernel's parameters.
 // Here:    the paper's net of two convolutions on 2700 drawn digits of 28×28, its second kernel of 12,544 weights learned, or generated from 4,244
-// parameters, or learned with a window of as few weights; equal steps, 5 seeds.
+// parameters, or learned with a window of as few weights; equal steps, 3 seeds.
 // Differs: the static networks only: the paper's recurrent part, HyperLSTM, is not here. Drawn digits stand for MNIST. Kernels begin with the
 // variance of He's initialisation, where the paper's example takes a deviation of 0.01 for all variables. The stem of three channels
 // is learned, and so are biases, normalisations and the 1×1 shortcuts.

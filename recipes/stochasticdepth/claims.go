@@ -45,6 +45,8 @@ var depthClaim = recipes.Claim[Config]{
 			Value: func(v map[string]recipes.Values) float64 { return v["stochastic depth"]["active share"] },
 		},
 	},
+	Remark: "Stochastic depth keeps the training error at 31 % where constant depth comes to nothing, and its test error is 1.3 ± 1.9 points lower: a point is neither shown nor ruled out with three " +
+		"seeds, between which the gain differs by up to 3 points (see the card).",
 	Figures: func(r recipes.ClaimResult) (map[string]recipes.Figure, error) {
 		var names []string
 		var train, test [][]float64

@@ -5,6 +5,8 @@
 // Here:    ResNets of 15 units (8, 16, 32 channels) on 900 images of 16×16, all units against survival falling to 0.5; equal steps, 3 seeds.
 // Differs: a dropped branch is still computed here, since a graph on XLA cannot leave it out and have a gradient: what the paper saves in time is
 // reported as the share of active units, not measured.
+// Tried:   the same training was recorded before as holding, with 3.0 ± 0.3 points; layers rounded otherwise then, and so long a training of 900 images does not come out the same. Four
+// seeds on validation images gained 4.4 ± 2.2.
 package stochasticdepth
 
 import (
