@@ -9,7 +9,7 @@
 // code is a variant. The keypoint head enlarges by nearest neighbours and a convolution where the baseline has transposed convolutions. The
 // claim's images are our own, since COCO is too large for it, and at paper scale too.
 // Tried:   3 seeds were recorded as holding, and when layers rounded otherwise as inconclusive: one of them did not find the sign in any layout of the paper, with 8
-// epochs nor with 12. Nor did 2 of 13 validation seeds of 8 epochs (none of 5 with 12); with a rate of 0.004 in place of 0.01 it was 6 of 13. So the claim has 6 seeds.
+// epochs nor with 12. Nor did 2 of 13 validation seeds of 8 epochs (none of 5 with 12); with a rate of 0.004 in place of 0.01 it was 5 of 13. So the claim has 6 seeds.
 package polarizedattention
 
 import (
