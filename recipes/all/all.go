@@ -196,7 +196,7 @@ func init() {
 		"Paper:   Cireşan et al. 2011, High-Performance Neural Networks for Visual Object Classification, https://arxiv.org/abs/1102.0183\n"+
 		"Claim:   deep nets trained by simple back-propagation beat shallow ones, learning is rapid, and distortions lower the error.\n"+
 		"Here:    29×29 digits of Go's fonts (synthetic), equal steps: 2 and 4 convolutions, whose maps grow with depth as the paper's do, on 4000 hard digits,\n"+
-		"and 4 with and without distortions on 320 mild ones; 3 seeds.\n"+
+		"5 seeds; and 4 with and without distortions on 320 mild ones, 3 seeds.\n"+
 		"Differs: batches of 16 with momentum, not of one image: a step of one image is mostly overhead here. Weights start even in ±√(3/fan-in)\n"+
 		"where Bound is 0, since ±0.05 is too little for maps this few. The kernel sizes of the network with six convolutions are not in our\n"+
 		"copy of the paper; those here are our own. Each map sees all maps before it: the tables of random connections are left out. Depths are\n"+
@@ -212,7 +212,7 @@ func init() {
 		"Paper:   López, Triesch 2025, Hierarchical Residuals Exploit Brain-Inspired Compositionality, https://arxiv.org/abs/2502.16003\n"+
 		"Claim:   residuals between levels of a hierarchy, compressed on the way, make networks learn faster and end more accurate.\n"+
 		"Here:    plain nets of 4 stages and 20 convolutions on 4000 images of 16×16, with and without hierarchical residuals, and one that is wider\n"+
-		"by as many parameters and somewhat more; equal steps, 3 seeds.\n"+
+		"by as many parameters and somewhat more; equal steps, 4 seeds.\n"+
 		"Differs: the paper's exact projection is not known to us: here the mean over the pixels that fall together and a 1×1 convolution without bias,\n"+
 		"from the output of each stage to the output of each later one. Its weights begin at zero, so that all arms begin as the\n"+
 		"same network; \"random\" begins with He's instead. ResNets are not in the experiment.\n"+

@@ -39,6 +39,7 @@ var depthClaim = recipes.Claim[Config]{
 	Statement: "Four convolutions have at most 0.8 of the test error of two.",
 	Arms:      []recipes.Arm[Config]{{Name: "2 layers", Config: small(false)}, {Name: "4 layers", Config: small(true, 24, 32)}},
 	Measure:   onHard.measure,
+	Seeds:     5,
 	Budget:    10 * time.Minute,
 	Tests: []recipes.Test{
 		{Name: "depth", Statement: "test error of 4 convolutions over that of 2", Unit: "×", Threshold: 0.8, AtMost: true, Value: ratio("4 layers", "2 layers")},

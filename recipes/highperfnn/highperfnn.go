@@ -3,7 +3,7 @@
 // Paper:   Cireşan et al. 2011, High-Performance Neural Networks for Visual Object Classification, https://arxiv.org/abs/1102.0183
 // Claim:   deep nets trained by simple back-propagation beat shallow ones, learning is rapid, and distortions lower the error.
 // Here:    29×29 digits of Go's fonts (synthetic), equal steps: 2 and 4 convolutions, whose maps grow with depth as the paper's do, on 4000 hard digits,
-// and 4 with and without distortions on 320 mild ones; 3 seeds.
+// 5 seeds; and 4 with and without distortions on 320 mild ones, 3 seeds.
 // Differs: batches of 16 with momentum, not of one image: a step of one image is mostly overhead here. Weights start even in ±√(3/fan-in)
 // where Bound is 0, since ±0.05 is too little for maps this few. The kernel sizes of the network with six convolutions are not in our
 // copy of the paper; those here are our own. Each map sees all maps before it: the tables of random connections are left out. Depths are

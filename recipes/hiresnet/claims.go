@@ -30,6 +30,7 @@ var hierarchyClaim = recipes.Claim[Config]{
 		{Name: "plain, wider", Config: small(false, 17, 17, 33, 33)},
 		{Name: "plain + Hi", Config: small(true, 16, 16, 32, 32)},
 	},
+	Seeds:   4,
 	Budget:  10 * time.Minute, // with twice the seeds
 	Measure: measure,
 	Tests: []recipes.Test{

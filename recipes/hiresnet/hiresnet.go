@@ -3,7 +3,7 @@
 // Paper:   López, Triesch 2025, Hierarchical Residuals Exploit Brain-Inspired Compositionality, https://arxiv.org/abs/2502.16003
 // Claim:   residuals between levels of a hierarchy, compressed on the way, make networks learn faster and end more accurate.
 // Here:    plain nets of 4 stages and 20 convolutions on 4000 images of 16×16, with and without hierarchical residuals, and one that is wider
-// by as many parameters and somewhat more; equal steps, 3 seeds.
+// by as many parameters and somewhat more; equal steps, 4 seeds.
 // Differs: the paper's exact projection is not known to us: here the mean over the pixels that fall together and a 1×1 convolution without bias,
 // from the output of each stage to the output of each later one. Its weights begin at zero, so that all arms begin as the
 // same network; "random" begins with He's instead. ResNets are not in the experiment.

@@ -36,7 +36,7 @@ var cornerClaim = recipes.Claim[Config]{
 		{Name: "no attention", Config: small(NoAttention)}, {Name: "SE", Config: small(SqueezeExcite)}, {Name: "parallel", Config: small(Parallel)},
 		{Name: "sequential", Config: small(Sequential)}, {Name: "released parallel", Config: small(ReleasedParallel)},
 	},
-	Seeds:  6, // one in eight never finds the sign
+	Seeds:  6, // some never find the sign: see the card
 	Budget: 10 * time.Minute,
 	Measure: func(ctx context.Context, t *recipes.Trial, c Config) (recipes.Values, error) {
 		fit, scale := smallFit, 1
