@@ -93,11 +93,12 @@ func MeanError(x []float64) (mean, twoErrors float64) {
 	if len(x) == 0 {
 		return math.NaN(), math.Inf(1)
 	}
+	// Summing differences from the first value gives equal values a mean of just this and no deviation.
 	for _, v := range x {
-		mean += v
+		mean += v - x[0]
 	}
 	n := float64(len(x))
-	mean /= n
+	mean = x[0] + mean/n
 	if len(x) == 1 {
 		return mean, math.Inf(1)
 	}

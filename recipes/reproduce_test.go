@@ -21,6 +21,9 @@ func TestMeanErrorAndJudge(t *testing.T) {
 	if mean != 2 || math.Abs(e-2/math.Sqrt(3)) > 1e-12 {
 		t.Errorf("mean %g ± %g, want 2 ± 2/√3", mean, e)
 	}
+	if mean, e := MeanError([]float64{0.1, 0.1, 0.1}); mean != 0.1 || e != 0 {
+		t.Errorf("equal values have mean %g ± %g, want 0.1 ± 0", mean, e)
+	}
 	if _, e := MeanError([]float64{5}); !math.IsInf(e, 1) {
 		t.Errorf("one value has the error %g", e)
 	}

@@ -21,10 +21,8 @@ One paper, one folder. ` + "`fovea show NAME`" + ` prints a card with the networ
 		"`fovea reproduce NAME`" + ` runs its
 claims, arms × seeds, and writes result.json and the figures that this page links. Values are means ± two standard
 errors over the seeds; a verdict is given when the whole interval lies on one side of the threshold, which was set
-before the run.
+before the run. A recipe holds when each of its claims does.
 
-| recipe | paper | verdict | data |
-|---|---|---|---|
 `)
 	results := map[string]*recipes.Result{}
 	for _, c := range cards {
@@ -32,10 +30,19 @@ before the run.
 		if err != nil && !os.IsNotExist(err) {
 			return nil, err
 		}
-		verdict, data := "not run yet", ""
 		if err == nil {
 			results[c.name] = result
-			verdict = string(result.Verdict)
+		}
+	}
+	b.WriteString(tally(results))
+	b.WriteString(`
+| recipe | paper | verdict | data |
+|---|---|---|---|
+`)
+	for _, c := range cards {
+		verdict, data := "not run yet", ""
+		if result := results[c.name]; result != nil {
+			verdict = verdicts(result)
 			data = strings.Join(dataNames(result), ", ")
 		}
 		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s |\n", c.name, c.name, cell(line(c.text, "Paper")), verdict, cell(data))
@@ -47,7 +54,7 @@ before the run.
 		}
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n", c.name, line(c.text, "Claim"))
 		for _, claim := range r.Claims {
-			fmt.Fprintf(&b, "\n**%s** (%s): %s\n\n", claim.Name, claim.Verdict, claim.Statement)
+			fmt.Fprintf(&b, "\n**%s** (%s, %d seeds): %s\n\n", claim.Name, claim.Verdict, len(claim.Seeds), claim.Statement)
 			b.WriteString("| test | measured | threshold | verdict |\n|---|---|---|---|\n")
 			for _, t := range claim.Tests {
 				threshold := ""
@@ -67,9 +74,40 @@ before the run.
 				fmt.Fprintf(&b, "\n![%s](%s/%s)\n", strings.TrimSuffix(f, filepath.Ext(f)), c.name, f)
 			}
 		}
-		fmt.Fprintf(&b, "\n%d seeds, %.0f s on %s, %s.\n", len(r.Claims[0].Seeds), r.Seconds, r.Backend, r.Date.Format("2006-01-02"))
+		fmt.Fprintf(&b, "\n%.0f s on %s, %s.\n", r.Seconds, r.Backend, r.Date.Format("2006-01-02"))
 	}
 	return b.Bytes(), nil
+}
+
+// tally counts recipes and claims by verdict, in a sentence.
+func tally(results map[string]*recipes.Result) string {
+	whole, claims := 0, 0
+	by := map[recipes.Verdict]int{}
+	for _, r := range results {
+		if r.Verdict == recipes.Holds {
+			whole++
+		}
+		for _, c := range r.Claims {
+			by[c.Verdict]++
+			claims++
+		}
+	}
+	return fmt.Sprintf("%d of %d recipes hold; of their %d claims %d hold, %d do not, and %d are left open by their seeds.\n",
+		whole, len(results), claims, by[recipes.Holds], by[recipes.DoesNotHold], by[recipes.Inconclusive])
+}
+
+// verdicts is the recipe's verdict, and those of its claims where they differ.
+func verdicts(r *recipes.Result) string {
+	var each []string
+	differ := false
+	for _, c := range r.Claims {
+		differ = differ || c.Verdict != r.Verdict
+		each = append(each, fmt.Sprintf("%s: %s", c.Name, c.Verdict))
+	}
+	if !differ {
+		return string(r.Verdict)
+	}
+	return fmt.Sprintf("%s (%s)", r.Verdict, strings.Join(each, ", "))
 }
 
 // line returns what stands after "key:" in a card, joined if it goes on in indented lines.

@@ -113,8 +113,10 @@ func bars(file string, r recipes.ClaimResult) (map[string]recipes.Figure, error)
 func setUp(ctx context.Context, t *recipes.Trial, c *Config) (recipes.Data, recipes.Fit, error) {
 	if t.Scale != recipes.PaperScale {
 		if c.Planes {
+			fit := smallFit
+			fit.Epochs /= 2 // one gate before everything else is learnt sooner than those in the units
 			data, err := t.Generated("cued glyphs, loud", 1, loudCueData)
-			return data, smallFit, err
+			return data, fit, err
 		}
 		data, err := t.Generated("cued glyphs", 1, cueData)
 		return data, smallFit, err

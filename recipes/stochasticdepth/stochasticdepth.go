@@ -6,7 +6,7 @@
 // Differs: a dropped branch is still computed here, since a graph on XLA cannot leave it out and have a gradient: what the paper saves in time is
 // reported as the share of active units, not measured.
 // Tried:   the same training was recorded before as holding, with 3.0 ± 0.3 points; layers rounded otherwise then, and so long a training of 900 images does not come out the same. Four
-// seeds on validation images gained 4.4 ± 2.2.
+// seeds on validation images gained 4.4 ± 2.2. Twice the epochs, three validation seeds: the training error falls to 4.5 %, the gain is 1.3 ± 2.1.
 package stochasticdepth
 
 import (
