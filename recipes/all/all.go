@@ -348,14 +348,14 @@ func init() {
 		"the layer behind it; where the ratio leaves [1/range, range] the error is scaled to bring it to 1. The range is 1.02, since what a wider one lets\n"+
 		"pass adds up over 43 layers: a range of 1.1 ended at a loss of 1.57 where 1.02 came to 1.12 (600 steps at a rate of 0.01, one validation\n"+
 		"seed). λ is ours too.\n"+
-		"Tried:   on CIFAR-10 none of the nets had begun to learn after 300 steps, nor after 600 (2.2). On drawn shapes, one validation seed of 600 steps each, He's net\n"+
-		"with decay comes to 1.99, 1.73, 1.97 and 1.94 at rates of 0.05, 0.02, 0.01 and 0.005: the claim has the best of them, 0.02. With three seeds\n"+
-		"it comes to 1.65 ± 0.39, and all of it together to 1.22, 1.08, 1.22 with λ of 0.01, 0.1 and 1, and to 1.32 with λ 0.01 and no range at all. What differs\n"+
-		"from seed to seed is when a net begins to learn; more steps bring them all further: 1200 give 1.06 ± 0.14 and 0.64 ± 0.10, 1600 give 0.80 ± 0.15 and 0.45 ± 0.19.\n"+
-		"With 1200 it was recorded as inconclusive, 0.74 ± 0.18 of the loss with the 3 seeds of the record, and with 800 as well, 0.76 ± 0.14; 600 take half of the time of 1200. With 68 layers and 800 steps, one\n"+
-		"validation seed, He's net had not begun to learn in the end (2.2), nor the whole method after 500 (2.3). With 12, 24 and 48 channels, two validation\n"+
-		"seeds of 800 steps, He's net comes to 1.33 and 2.30, the whole method to 1.09 and 1.27: as open. At a rate of 0.05 the whole method comes to\n"+
-		"1.86, 1.12 and 0.94 (three validation seeds), so 0.02 suits it too.")
+		"Tried:   on CIFAR-10 none of the nets had begun to learn after 300 steps, nor after 600 (2.2). On drawn shapes, one validation seed of 600 steps each, He's\n"+
+		"net with decay comes to 1.99, 1.73, 1.97 and 1.94 at rates of 0.05, 0.02, 0.01 and 0.005: the claim has the best of them, 0.02. With three seeds it\n"+
+		"comes to 1.65 ± 0.39, and all of it together to 1.22, 1.08, 1.22 with λ of 0.01, 0.1 and 1, and to 1.32 with λ 0.01 and no range at all. What\n"+
+		"differs from seed to seed is when a net begins to learn; more steps bring them all further: 1200 give 1.06 ± 0.14 and 0.64 ± 0.10, 1600 give 0.80 ±\n"+
+		"0.15 and 0.45 ± 0.19. With 1200 it was recorded as inconclusive, 0.74 ± 0.18 of the loss with the 3 seeds of the record, and with 800 as well, 0.76\n"+
+		"± 0.14; 600 take half of the time of 1200. With 68 layers and 800 steps, one validation seed, He's net had not begun to learn in the end (2.2), nor\n"+
+		"the whole method after 500 (2.3). With 12, 24 and 48 channels, two validation seeds of 800 steps, He's net comes to 1.33 and 2.30, the whole method\n"+
+		"to 1.09 and 1.27: as open. At a rate of 0.05 the whole method comes to 1.86, 1.12 and 0.94 (three validation seeds), so 0.02 suits it too.")
 	recipes.SetCard("polarizedattention", ""+
 		"Package polarizedattention weighs channels and positions, each at half of the other's full resolution or more.\n"+
 		"\n"+
