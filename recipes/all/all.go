@@ -233,7 +233,8 @@ func init() {
 		"is learned, and so are biases, normalisations and the 1×1 shortcuts.\n"+
 		"Tried:   an earlier set-up on 3600 images of CIFAR-10, for which the paper has other nets, was recorded as inconclusive: −2.6 ± 3.6 points, −2.4 ± 0.9\n"+
 		"beside the small window. On held-out digits, in a training that mirrored some: −0.15 ± 0.15 with two seeds, of 99.9 % with the\n"+
-		"learned kernel. As on MNIST, nearly all are told apart, and the small window did as well: the digits do not need a large kernel.")
+		"learned kernel. As on MNIST, nearly all are told apart, and the small window did as well: the digits do not need a large kernel.\n"+
+		"With 5 seeds the generated kernel was recorded as −0.04 ± 0.06 points from the learned one; 3 take less time.")
 	recipes.SetCard("inceptionv3", ""+
 		"Package inceptionv3 builds Inception networks of factorised convolutions, and trains them with smoothed labels.\n"+
 		"\n"+

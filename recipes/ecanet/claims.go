@@ -19,7 +19,7 @@ func small(g Gate, kernels ...int) Config {
 	return Config{Host: host, Gate: g, Kernels: kernels, Ratio: 8, Size: cueSize}
 }
 
-// smallFit is the same for all arms; its length was chosen on validation images with one seed.
+// smallFit is the same for all arms; its length was chosen on validation images with one seed, for gates in the units.
 var smallFit = recipes.Fit{Epochs: 6, Batch: 32, LearningRate: 0.05, LogEvery: 25}
 
 var cueClaim = recipes.Claim[Config]{
